@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <seed/rng.h>
+
+#include "core/real.h"
+
+/*
+ * A pre-norm vision transformer over words (Dosovitskiy et al. 2021, arXiv 2010.11929): its
+ * configuration, its parameters as one flat array, forward and backward. No files in here (see
+ * checkpoint.h), no optimiser (optim.h), no heads.
+ */
+
+typedef enum {
+  SEED_ACTIVATION_GELU,      /* exact, by erf */
+  SEED_ACTIVATION_GELU_TANH, /* tanh approximation */
+  SEED_ACTIVATION_QUICK_GELU,
+  SEED_ACTIVATION_SILU,
+  SEED_ACTIVATION_RELU,
+} SeedActivation;
+
+typedef struct {
+  guint image_size; /* S, pixels */
+  guint patch_size; /* P, pixels */
+  guint dim;        /* d */
+  guint depth;      /* blocks */
+  guint heads;      /* dim % heads == 0 */
+  guint mlp_dim;
+  double ln_eps;
+  SeedActivation activation;
+  float mean[3], std[3]; /* of RGB in 0..1 */
+} SeedVitConfig;
+
+/* Named sizes: mini 192/6/3, tiny 192/12/3, small 384/12/6, base 768/12/12; mlp 4d, eps 1e-6,
+ * exact GELU, mean and std 0.5. FALSE for an unknown name. */
+gboolean seed_vit_config_for_size (SeedVitConfig *config, const char *size, guint image_size);
+
+/* Every limit a hostile config could break: SEED_ERROR_INVALID / SEED_ERROR_LIMIT naming the key. */
+gboolean seed_vit_config_check (const SeedVitConfig *config, GError **error);
+
+guint seed_vit_config_n_words (const SeedVitConfig *config); /* (S/P)^2, without CLS */
+
+/* One named tensor in a flat array of parameters. */
+typedef struct {
+  char name[64];
+  guint n_dims;
+  gsize shape[3];
+  gsize offset, size; /* in elements */
+  gboolean decay;     /* weight decay applies: not to norms, biases, tokens */
+} SeedParam;
+
+typedef struct {
+  SeedParam *items;
+  guint n;
+  gsize total; /* elements of the flat array; every offset is a multiple of 16 */
+} SeedParams;
+
+/*
+ * Names, in order: "cls" [d], "pos" [1+N, d], "patch.weight" [d, 3*P*P] (input channel-planar C,P,P),
+ * "patch.bias" [d]; for each block i: "blocks.i.norm1.weight", ".norm1.bias" [d],
+ * ".qkv.weight" [3d, d] (rows: all of q, all of k, all of v), ".qkv.bias" [3d],
+ * ".proj.weight" [d, d], ".proj.bias", ".norm2.weight", ".norm2.bias", ".fc1.weight" [mlp, d],
+ * ".fc1.bias", ".fc2.weight" [d, mlp], ".fc2.bias"; "norm.weight", "norm.bias" [d].
+ * Linear weights are [out, in] as in checkpoints. Anything appended by a caller (a head) follows.
+ */
+void seed_params_init (SeedParams *params);
+void seed_params_clear (SeedParams *params);
+/* Returns the index. @n_dims 1..3 dims follow as gsize. */
+guint seed_params_append (
+    SeedParams *params, const char *name, gboolean decay, guint n_dims, const gsize *shape);
+/* NULL when there is none of that name. */
+const SeedParam *seed_params_lookup (const SeedParams *params, const char *name);
+void seed_vit_append_params (const SeedVitConfig *config, SeedParams *params);
+
+/* Truncated normal (std 0.02, cut at 2 std) for weights and tokens, 1 for norm weights, 0 for
+ * biases; a pure function of the rng's state. Works for any table (heads too). */
+void seed_params_init_random (const SeedParams *params, real *values, SeedRng *rng);
+
+/*
+ * A workspace for forward and, when @train, backward of up to @max_batch images. Holds activations
+ * between the two; used by one thread at a time (the work itself is spread over seed_pool).
+ */
+typedef struct _SeedVit SeedVit;
+
+SeedVit *seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, GError **error);
+void seed_vit_free (SeedVit *vit);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedVit, seed_vit_free)
+gsize seed_vit_memory_bytes (const SeedVit *vit);
+
+/*
+ * @values: the flat parameters (params->total). @words: uint8 [n, N, 3*P*P].
+ * @scale, @shift: per channel, a word value x enters as x * scale + shift; 1 and 0 when the
+ * normalisation has been folded into patch.weight and patch.bias (seed_vit_fold_normalisation).
+ * Returns [n, 1+N, d], row 0 the CLS token, after the final norm; owned by the workspace, valid
+ * until the next call.
+ */
+const real *seed_vit_forward (SeedVit *vit, const real *values, const float scale[3],
+    const float shift[3], const guint8 *words, guint n);
+
+/*
+ * After a forward of the same @values, @words and @n in a workspace made with @train: given
+ * @d_out [n, 1+N, d], the gradient of a loss with respect to what forward returned, ADDS the
+ * gradient with respect to every parameter to @grads (flat, laid out as @values).
+ */
+void seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, real *grads);
+
+/* scale = 1/(255 std), shift = -mean/std. */
+void seed_vit_config_normalisation (const SeedVitConfig *config, float scale[3], float shift[3]);
+/* W' = W scale, b' = b + sum W shift: then seed_vit_forward takes scale 1 and shift 0. */
+void seed_vit_fold_normalisation (
+    const SeedVitConfig *config, const SeedParams *params, real *values);
