@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include <seed/pool.h>
+
+#include "nn/vit-private.h"
+
+/*
+ * Scaled dot-product attention (Vaswani et al. 2017, arXiv 1706.03762), head by head:
+ * P = softmax (Q K^T / sqrt (e)), O = P V. A chunk of the region works through its items one after
+ * another in its own scratch, so memory grows with threads and not with the batch.
+ */
+typedef struct {
+  SeedVit *vit;
+  const SeedVitBlock *block;
+  const real *d_attended;
+  real *d_qkv;
+  guint n_items, n_chunks, row_blocks;
+} Region;
+
+static gsize
+qkv_offset (const SeedVit *vit, guint image, guint head)
+{
+  return (gsize)image * vit->n_tokens * 3 * vit->config.dim + (gsize)head * vit->head_dim;
+}
+
+static gsize
+row_offset (const SeedVit *vit, guint image, guint head)
+{
+  return (gsize)image * vit->n_tokens * vit->config.dim + (gsize)head * vit->head_dim;
+}
+
+static gsize
+probs_offset (const SeedVit *vit, guint image, guint head)
+{
+  return ((gsize)image * vit->config.heads + head) * vit->n_tokens * vit->n_tokens;
+}
+
+static real
+attention_scale (const SeedVit *vit)
+{
+  return (real)(1 / sqrt ((double)vit->head_dim));
+}
+
+static void
+forward_item (const Region *region, guint item, real *scratch)
+{
+  const SeedVit *vit = region->vit;
+  guint d = vit->config.dim, tokens = vit->n_tokens;
+  guint head = item / region->row_blocks % vit->config.heads;
+  guint image = item / region->row_blocks / vit->config.heads;
+  SeedRange rows = seed_split (tokens, region->row_blocks, item % region->row_blocks, 1);
+  const real *q = region->block->qkv + qkv_offset (vit, image, head);
+  real *probs = region->block->probs
+                    ? region->block->probs + probs_offset (vit, image, head) + rows.begin * tokens
+                    : scratch;
+  SeedGemm scores = { .transpose_b = TRUE,
+    .m = (guint)rows.n,
+    .n = tokens,
+    .k = vit->head_dim,
+    .alpha = 1,
+    .a = q + rows.begin * 3 * d,
+    .stride_a = 3 * d,
+    .b = q + d,
+    .stride_b = 3 * d,
+    .c = probs,
+    .stride_c = tokens };
+  SeedGemm mix = { .m = (guint)rows.n,
+    .n = vit->head_dim,
+    .k = tokens,
+    .alpha = 1,
+    .a = probs,
+    .stride_a = tokens,
+    .b = q + 2 * d,
+    .stride_b = 3 * d,
+    .c = region->block->attended + row_offset (vit, image, head) + rows.begin * d,
+    .stride_c = d };
+
+  vit->backend->gemm_serial (&scores);
+  vit->kernels->softmax (probs, (guint)rows.n, tokens, attention_scale (vit));
+  vit->backend->gemm_serial (&mix);
+}
+
+/*
+ * dV = P^T dO, dP = dO V^T, dS through the softmax, dQ = dS K, dK = dS^T Q.
+ */
+static void
+backward_item (const Region *region, guint item, real *scratch)
+{
+  const SeedVit *vit = region->vit;
+  guint d = vit->config.dim, tokens = vit->n_tokens, e = vit->head_dim;
+  guint head = item % vit->config.heads, image = item / vit->config.heads;
+  const real *q = region->block->qkv + qkv_offset (vit, image, head);
+  const real *probs = region->block->probs + probs_offset (vit, image, head);
+  const real *d_out = region->d_attended + row_offset (vit, image, head);
+  real *d_q = region->d_qkv + qkv_offset (vit, image, head);
+  SeedGemm gemm = { .alpha = 1 };
+
+  gemm = (SeedGemm){ .transpose_a = TRUE,
+    .m = tokens,
+    .n = e,
+    .k = tokens,
+    .alpha = 1,
+    .a = probs,
+    .stride_a = tokens,
+    .b = d_out,
+    .stride_b = d,
+    .c = d_q + 2 * d,
+    .stride_c = 3 * d };
+  vit->backend->gemm_serial (&gemm);
+  gemm = (SeedGemm){ .transpose_b = TRUE,
+    .m = tokens,
+    .n = tokens,
+    .k = e,
+    .alpha = 1,
+    .a = d_out,
+    .stride_a = d,
+    .b = q + 2 * d,
+    .stride_b = 3 * d,
+    .c = scratch,
+    .stride_c = tokens };
+  vit->backend->gemm_serial (&gemm);
+  vit->kernels->softmax_backward (probs, tokens, tokens, attention_scale (vit), scratch);
+  gemm = (SeedGemm){ .m = tokens,
+    .n = e,
+    .k = tokens,
+    .alpha = 1,
+    .a = scratch,
+    .stride_a = tokens,
+    .b = q + d,
+    .stride_b = 3 * d,
+    .c = d_q,
+    .stride_c = 3 * d };
+  vit->backend->gemm_serial (&gemm);
+  gemm = (SeedGemm){ .transpose_a = TRUE,
+    .m = tokens,
+    .n = e,
+    .k = tokens,
+    .alpha = 1,
+    .a = scratch,
+    .stride_a = tokens,
+    .b = q,
+    .stride_b = 3 * d,
+    .c = d_q + d,
+    .stride_c = 3 * d };
+  vit->backend->gemm_serial (&gemm);
+}
+
+static void
+chunk_task (guint task, gpointer data)
+{
+  const Region *region = data;
+  const SeedVit *vit = region->vit;
+  SeedRange items = seed_split (region->n_items, region->n_chunks, task, 1);
+  real *scratch = vit->scratch + task * vit->scratch_size;
+
+  for (gsize i = 0; i < items.n; i++)
+    if (region->d_qkv)
+      backward_item (region, (guint)(items.begin + i), scratch);
+    else
+      forward_item (region, (guint)(items.begin + i), scratch);
+}
+
+static void
+run (Region *region)
+{
+  region->n_items = region->vit->n * region->vit->config.heads * region->row_blocks;
+  region->n_chunks = MIN (region->n_items, region->vit->n_chunks);
+  seed_pool_run (region->n_chunks, chunk_task, region);
+}
+
+void
+seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block)
+{
+  Region region = { .vit = vit,
+    .block = block,
+    .row_blocks = (vit->n_tokens + SEED_VIT_ATTENTION_ROWS - 1) / SEED_VIT_ATTENTION_ROWS };
+
+  run (&region);
+}
+
+void
+seed_vit_attention_backward (
+    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv)
+{
+  Region region = {
+    .vit = vit, .block = block, .d_attended = d_attended, .d_qkv = d_qkv, .row_blocks = 1
+  };
+
+  run (&region);
+}

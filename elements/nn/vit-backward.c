@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include <seed/pool.h>
+
+#include "nn/vit-private.h"
+
+#define BIAS_COLUMNS 64 /* per task; a few cache lines */
+#define NORM_PART_ROWS 32
+
+/* What the steps below share. */
+typedef struct {
+  SeedVit *vit;
+  const real *values;
+  real *grads;
+  guint rows;
+} Backward;
+
+/* Sums of columns: the gradient of a bias, and of a position over images. */
+typedef struct {
+  const SeedKernels *kernels;
+  const real *x;
+  gsize stride;
+  guint rows, columns;
+  real *sum;
+} ColumnSum;
+
+static void
+column_sum_task (guint task, gpointer data)
+{
+  const ColumnSum *region = data;
+  guint begin = task * BIAS_COLUMNS;
+
+  region->kernels->column_sum (region->x + begin, region->stride, region->rows,
+      MIN (BIAS_COLUMNS, region->columns - begin), region->sum + begin);
+}
+
+static void
+column_sum (const SeedVit *vit, const real *x, gsize stride, guint rows, guint columns, real *sum)
+{
+  ColumnSum region = { vit->kernels, x, stride, rows, columns, sum };
+
+  seed_pool_run ((columns + BIAS_COLUMNS - 1) / BIAS_COLUMNS, column_sum_task, &region);
+}
+
+/* y = x W^T + b: dW += dy^T x, db += sum of dy, and dx = dy W unless @dx is NULL. */
+static void
+linear_backward (const Backward *back, gsize weight, gsize bias, guint out, guint in, const real *x,
+    const real *dy, guint rows, real *dx)
+{
+  const SeedBackend *backend = back->vit->backend;
+  SeedGemm d_weight = { .transpose_a = TRUE,
+    .m = out,
+    .n = in,
+    .k = rows,
+    .alpha = 1,
+    .a = dy,
+    .stride_a = out,
+    .b = x,
+    .stride_b = in,
+    .beta = 1,
+    .c = back->grads + weight,
+    .stride_c = in };
+  SeedGemm d_input = { .m = rows,
+    .n = in,
+    .k = out,
+    .alpha = 1,
+    .a = dy,
+    .stride_a = out,
+    .b = back->values + weight,
+    .stride_b = in,
+    .c = dx,
+    .stride_c = in };
+
+  backend->gemm (&d_weight);
+  column_sum (back->vit, dy, out, rows, out, back->grads + bias);
+  if (dx)
+    backend->gemm (&d_input);
+}
+
+typedef struct {
+  const SeedVit *vit;
+  const real *x, *gamma, *beta, *mean, *rstd;
+  const real *dy;
+  real *dx; /* added to */
+  real *y;
+  guint rows, n_tasks;
+} Norm;
+
+static void
+norm_apply_task (guint task, gpointer data)
+{
+  const Norm *region = data;
+  gsize d = region->vit->config.dim;
+  SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
+
+  region->vit->kernels->norm_apply (region->x + rows.begin * d, (guint)rows.n, (guint)d,
+      region->gamma, region->beta, region->mean + rows.begin, region->rstd + rows.begin,
+      region->y + rows.begin * d);
+}
+
+static void
+norm_backward_task (guint task, gpointer data)
+{
+  const Norm *region = data;
+  gsize d = region->vit->config.dim;
+  SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
+  real *part = region->vit->d_norm + 2 * d * task;
+
+  memset (part, 0, 2 * d * sizeof *part);
+  region->vit->kernels->norm_backward (region->x + rows.begin * d, (guint)rows.n, (guint)d,
+      region->gamma, region->mean + rows.begin, region->rstd + rows.begin,
+      region->dy + rows.begin * d, region->dx + rows.begin * d, part, part + d);
+}
+
+/* The parts depend on the number of rows alone and are added in order. */
+static void
+norm_backward (const Backward *back, Norm *region, gsize weight, gsize bias)
+{
+  gsize d = region->vit->config.dim;
+
+  region->n_tasks = CLAMP (region->rows / NORM_PART_ROWS, 1, SEED_VIT_NORM_PARTS);
+  seed_pool_run (region->n_tasks, norm_backward_task, region);
+  for (guint i = 0; i < region->n_tasks; i++) {
+    const real *part = region->vit->d_norm + 2 * d * i;
+
+    region->vit->kernels->add (part, d, back->grads + weight);
+    region->vit->kernels->add (part + d, d, back->grads + bias);
+  }
+}
+
+static const real *
+normed_again (Norm *region, real *y)
+{
+  region->y = y;
+  region->n_tasks = seed_vit_row_tasks (region->rows);
+  seed_pool_run (region->n_tasks, norm_apply_task, region);
+  return y;
+}
+
+typedef struct {
+  const SeedVit *vit;
+  const real *pre;
+  guint rows, n_tasks;
+} Activation;
+
+/* In place in d_hidden; the activated values come back into hidden. */
+static void
+activation_task (guint task, gpointer data)
+{
+  const Activation *region = data;
+  const SeedVit *vit = region->vit;
+  gsize m = vit->config.mlp_dim;
+  SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
+  real *d_hidden = vit->d_hidden + rows.begin * m;
+
+  vit->kernels->activation_backward[vit->config.activation](
+      region->pre + rows.begin * m, d_hidden, rows.n * m, d_hidden, vit->hidden + rows.begin * m);
+}
+
+/* d_stream: from the gradient after the MLP to that before it. */
+static void
+mlp_backward (const Backward *back, guint index)
+{
+  SeedVit *vit = back->vit;
+  const SeedVitBlock *block = &vit->blocks[index];
+  const gsize *offset = vit->layout->block[index];
+  guint d = vit->config.dim, m = vit->config.mlp_dim;
+  Norm norm = { .vit = vit,
+    .x = block->mid,
+    .rows = back->rows,
+    .mean = block->mean2,
+    .rstd = block->rstd2,
+    .gamma = back->values + offset[SEED_VIT_NORM2_WEIGHT],
+    .beta = back->values + offset[SEED_VIT_NORM2_BIAS],
+    .dy = vit->d_rows,
+    .dx = vit->d_stream };
+  Activation activation = { vit, block->pre, back->rows, seed_vit_row_tasks (back->rows) };
+  SeedGemm d_hidden = { .m = back->rows,
+    .n = m,
+    .k = d,
+    .alpha = 1,
+    .a = vit->d_stream,
+    .stride_a = d,
+    .b = back->values + offset[SEED_VIT_FC2_WEIGHT],
+    .stride_b = m,
+    .c = vit->d_hidden,
+    .stride_c = m };
+
+  vit->backend->gemm (&d_hidden);
+  seed_pool_run (activation.n_tasks, activation_task, &activation);
+  linear_backward (back, offset[SEED_VIT_FC2_WEIGHT], offset[SEED_VIT_FC2_BIAS], d, m, vit->hidden,
+      vit->d_stream, back->rows, NULL);
+  linear_backward (back, offset[SEED_VIT_FC1_WEIGHT], offset[SEED_VIT_FC1_BIAS], m, d,
+      normed_again (&norm, vit->normed), vit->d_hidden, back->rows, vit->d_rows);
+  norm_backward (back, &norm, offset[SEED_VIT_NORM2_WEIGHT], offset[SEED_VIT_NORM2_BIAS]);
+}
+
+static void
+attention_backward (const Backward *back, guint index)
+{
+  SeedVit *vit = back->vit;
+  const SeedVitBlock *block = &vit->blocks[index];
+  const gsize *offset = vit->layout->block[index];
+  guint d = vit->config.dim;
+  Norm norm = { .vit = vit,
+    .x = block->in,
+    .rows = back->rows,
+    .mean = block->mean1,
+    .rstd = block->rstd1,
+    .gamma = back->values + offset[SEED_VIT_NORM1_WEIGHT],
+    .beta = back->values + offset[SEED_VIT_NORM1_BIAS],
+    .dy = vit->d_rows,
+    .dx = vit->d_stream };
+
+  linear_backward (back, offset[SEED_VIT_PROJ_WEIGHT], offset[SEED_VIT_PROJ_BIAS], d, d,
+      block->attended, vit->d_stream, back->rows, vit->d_rows);
+  seed_vit_attention_backward (vit, block, vit->d_rows, vit->d_qkv);
+  linear_backward (back, offset[SEED_VIT_QKV_WEIGHT], offset[SEED_VIT_QKV_BIAS], 3 * d, d,
+      normed_again (&norm, vit->normed), vit->d_qkv, back->rows, vit->d_rows);
+  norm_backward (back, &norm, offset[SEED_VIT_NORM1_WEIGHT], offset[SEED_VIT_NORM1_BIAS]);
+}
+
+/* The rows of an image's words, without its CLS token. */
+static void
+gather_task (guint image, gpointer data)
+{
+  SeedVit *vit = data;
+  gsize d = vit->config.dim;
+
+  memcpy (vit->embedded + image * vit->n_words * d,
+      vit->d_stream + (image * (gsize)vit->n_tokens + 1) * d, vit->n_words * d * sizeof (real));
+}
+
+static void
+embed_backward (const Backward *back)
+{
+  SeedVit *vit = back->vit;
+  const gsize *offset = vit->layout->offset;
+  guint d = vit->config.dim;
+  gsize image_size = (gsize)vit->n_tokens * d;
+
+  column_sum (vit, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
+      back->grads + offset[SEED_VIT_POS]);
+  column_sum (vit, vit->d_stream, image_size, vit->n, d, back->grads + offset[SEED_VIT_CLS]);
+  seed_pool_run (vit->n, gather_task, vit);
+  linear_backward (back, offset[SEED_VIT_PATCH_WEIGHT], offset[SEED_VIT_PATCH_BIAS], d,
+      vit->word_size, vit->word_values, vit->embedded, vit->n * vit->n_words, NULL);
+}
+
+void
+seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, real *grads)
+{
+  const gsize *offset = vit->layout->offset;
+  Backward back = { vit, values, grads, vit->n * vit->n_tokens };
+  Norm norm = { .vit = vit,
+    .x = vit->blocks[vit->config.depth - 1].out,
+    .rows = back.rows,
+    .gamma = values + offset[SEED_VIT_NORM_WEIGHT],
+    .mean = vit->mean,
+    .rstd = vit->rstd,
+    .dy = d_out,
+    .dx = vit->d_stream };
+
+  g_return_if_fail (vit->train && vit->n > 0);
+
+  memset (vit->d_stream, 0, (gsize)back.rows * vit->config.dim * sizeof *vit->d_stream);
+  norm_backward (&back, &norm, offset[SEED_VIT_NORM_WEIGHT], offset[SEED_VIT_NORM_BIAS]);
+  for (guint i = vit->config.depth; i-- > 0;) {
+    mlp_backward (&back, i);
+    attention_backward (&back, i);
+  }
+  embed_backward (&back);
+}

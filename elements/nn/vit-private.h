@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "nn/kernels.h"
+#include "nn/split.h"
+#include "nn/vit-layout.h"
+#include "nn/vit-weights.h"
+
+/*
+ * Shapes below: n images, T = 1 + N tokens, R = n T rows, d the width, m the MLP's, H heads of
+ * width e = d / H.
+ */
+
+/* The linear layers of a block, in SeedVitWeights. */
+typedef enum {
+  SEED_VIT_QKV,
+  SEED_VIT_PROJ,
+  SEED_VIT_FC1,
+  SEED_VIT_FC2,
+  SEED_VIT_N_LINEARS,
+} SeedVitLinear;
+
+struct _SeedVitWeights {
+  const SeedBackend *backend;
+  const real *values; /* what is packed, or NULL */
+  SeedVitLayout layout;
+  guint depth;
+  SeedPackedLinear *patch;
+  SeedPackedLinear *(*block)[SEED_VIT_N_LINEARS]; /* [depth] */
+};
+
+void seed_vit_weights_pack (SeedVitWeights *weights, const real *values);
+
+/*
+ * What a block computes and its backward pass needs again. For inference all blocks share one, and
+ * in, mid and out are the same memory. Normalised rows and activated values are not kept: they are
+ * cheap to compute again from mean and rstd, and beside the slope of the activation.
+ */
+typedef struct {
+  real *in, *mid, *out; /* [R, d] residual stream before, within and after the block */
+  real *mean1, *rstd1;  /* [R] */
+  real *mean2, *rstd2;  /* [R] */
+  real *qkv;            /* [R, 3d] */
+  real *probs;          /* [n, H, T, T], NULL for inference */
+  real *attended;       /* [R, d] */
+  real *pre;            /* [R, m] before the activation, NULL for inference */
+} SeedVitBlock;
+
+struct _SeedVit {
+  SeedVitConfig config;
+  guint max_batch, n_words, n_tokens, word_size, head_dim;
+  gboolean train;
+  const SeedBackend *backend;
+  const SeedKernels *kernels;
+  SeedVitWeights *weights; /* packed anew by seed_vit_forward */
+  const SeedVitLayout *layout;
+
+  guint n; /* images of the last forward */
+
+  void *memory;
+  gsize memory_size;
+  SeedVitBlock *blocks; /* [depth] */
+  real *word_values;    /* [n N, word] */
+  real *embedded;       /* [n N, d]; also its gradient */
+  real *normed;         /* [R, d] */
+  real *hidden;         /* [R, m] */
+  real *mean, *rstd;    /* [R] of the final norm */
+  real *out;            /* [R, d] */
+  real *scratch;        /* [n_chunks, scratch_size] of attention */
+  gsize scratch_size;
+  guint n_chunks; /* tasks of attention */
+
+  /* backward only */
+  real *d_stream; /* [R, d] */
+  real *d_rows;   /* [R, d] */
+  real *d_qkv;    /* [R, 3d] */
+  real *d_hidden; /* [R, m] */
+  real *d_norm;   /* [SEED_VIT_NORM_PARTS, 2d] partial sums of dgamma, dbeta */
+};
+
+#define SEED_VIT_NORM_PARTS 32
+#define SEED_VIT_ATTENTION_ROWS 128 /* of queries at a time */
+
+/* vit-attention.c: regions over (image, head[, block of queries]) */
+void seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block);
+/* @d_attended [R, d] -> @d_qkv [R, 3d], written */
+void seed_vit_attention_backward (
+    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv);
+
+/* Tasks for @rows rows of light work: a pure function of the two. */
+guint seed_vit_row_tasks (gsize rows);

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include <seed/error.h>
+#include <seed/pool.h>
+
+#include "nn/vit-private.h"
+
+#define ALIGN 64 /* bytes */
+#define CHUNKS_PER_THREAD 4
+#define MIN_ROWS_PER_TASK 16
+
+/* Hands out parts of one allocation; without a base it only adds up. */
+typedef struct {
+  char *base;
+  gsize used;
+  gboolean overflow;
+} Arena;
+
+static real *
+carve (Arena *arena, gsize rows, gsize columns)
+{
+  gsize size, start = arena->used;
+
+  if (__builtin_mul_overflow (rows, columns, &size) ||
+      __builtin_mul_overflow (size, sizeof (real), &size) ||
+      __builtin_add_overflow (size, ALIGN - 1, &size) ||
+      __builtin_add_overflow (arena->used, size & ~(gsize)(ALIGN - 1), &arena->used))
+    arena->overflow = TRUE;
+  return arena->base ? (real *)(arena->base + start) : NULL;
+}
+
+static void
+carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
+{
+  guint d = vit->config.dim;
+
+  block->mean1 = carve (arena, rows, 1);
+  block->rstd1 = carve (arena, rows, 1);
+  block->mean2 = carve (arena, rows, 1);
+  block->rstd2 = carve (arena, rows, 1);
+  block->qkv = carve (arena, rows, 3 * (gsize)d);
+  block->attended = carve (arena, rows, d);
+  if (vit->train) {
+    block->mid = carve (arena, rows, d);
+    block->out = carve (arena, rows, d);
+    block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
+    block->pre = carve (arena, rows, vit->config.mlp_dim);
+  }
+}
+
+static void
+carve_blocks (SeedVit *vit, Arena *arena, gsize rows)
+{
+  real *stream = carve (arena, rows, vit->config.dim);
+
+  for (guint i = 0; i < vit->config.depth; i++) {
+    SeedVitBlock *block = &vit->blocks[i];
+
+    if (i > 0 && !vit->train) {
+      *block = vit->blocks[0];
+      continue;
+    }
+    carve_block (vit, arena, block, rows);
+    block->in = stream;
+    if (vit->train)
+      stream = block->out;
+    else
+      block->mid = block->out = stream;
+  }
+}
+
+static void
+carve_all (SeedVit *vit, Arena *arena)
+{
+  gsize rows = (gsize)vit->max_batch * vit->n_tokens;
+  gsize words = (gsize)vit->max_batch * vit->n_words;
+  guint d = vit->config.dim;
+
+  carve_blocks (vit, arena, rows);
+  vit->word_values = carve (arena, words, vit->word_size);
+  vit->embedded = carve (arena, words, d);
+  vit->normed = carve (arena, rows, d);
+  vit->hidden = carve (arena, rows, vit->config.mlp_dim);
+  vit->mean = carve (arena, rows, 1);
+  vit->rstd = carve (arena, rows, 1);
+  vit->out = carve (arena, rows, d);
+  vit->scratch = carve (arena, vit->n_chunks, vit->scratch_size);
+  if (vit->train) {
+    vit->d_stream = carve (arena, rows, d);
+    vit->d_rows = carve (arena, rows, d);
+    vit->d_qkv = carve (arena, rows, 3 * (gsize)d);
+    vit->d_hidden = carve (arena, rows, vit->config.mlp_dim);
+    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize)d);
+  }
+}
+
+static gboolean
+allocate (SeedVit *vit, GError **error)
+{
+  Arena arena = { 0 };
+
+  carve_all (vit, &arena);
+  /* half of the address space: sizes and offsets stay clear of the sign bit as well */
+  if (arena.overflow || arena.used > G_MAXSSIZE ||
+      posix_memalign (&vit->memory, ALIGN, arena.used) != 0) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
+        "no memory for the activations of %u images of %u tokens (%.1f GiB); use a smaller batch, "
+        "image size or model",
+        vit->max_batch, vit->n_tokens, arena.overflow ? INFINITY : (double)arena.used / (1 << 30));
+    return FALSE;
+  }
+  memset (vit->memory, 0, arena.used); /* so that no frame pays for page faults */
+  vit->memory_size = arena.used;
+  arena = (Arena){ .base = vit->memory };
+  carve_all (vit, &arena);
+  return TRUE;
+}
+
+static void
+set_geometry (SeedVit *vit)
+{
+  const SeedVitConfig *config = &vit->config;
+  guint query_rows;
+
+  vit->n_words = seed_vit_config_n_words (config);
+  vit->n_tokens = 1 + vit->n_words;
+  vit->word_size = 3 * config->patch_size * config->patch_size;
+  vit->head_dim = config->dim / config->heads;
+  /* a line of its own for each chunk; backward needs all queries of a head at once */
+  query_rows = vit->train ? vit->n_tokens : MIN (vit->n_tokens, SEED_VIT_ATTENTION_ROWS);
+  vit->scratch_size = ((gsize)query_rows * vit->n_tokens + 15) & ~(gsize)15;
+  vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
+}
+
+SeedVit *
+seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, GError **error)
+{
+  g_autoptr (SeedVit) vit = NULL;
+
+  if (!seed_vit_config_check (config, error) || !seed_backend_self_test (error))
+    return NULL;
+
+  vit = g_new0 (SeedVit, 1);
+  vit->config = *config;
+  vit->max_batch = max_batch;
+  vit->train = train;
+  vit->backend = seed_backend_get ();
+  vit->kernels = seed_kernels_get ();
+  set_geometry (vit);
+  if (max_batch == 0 || (guint64)max_batch * vit->n_tokens > G_MAXINT32) {
+    g_set_error (error, SEED_ERROR, max_batch ? SEED_ERROR_LIMIT : SEED_ERROR_INVALID,
+        "batch of %u images is out of range for images of %u tokens; it must be 1 to %u", max_batch,
+        vit->n_tokens, G_MAXINT32 / vit->n_tokens);
+    return NULL;
+  }
+  vit->weights = seed_vit_weights_new (config, params, NULL, error);
+  if (!vit->weights)
+    return NULL;
+  vit->layout = &vit->weights->layout;
+  vit->blocks = g_new0 (SeedVitBlock, config->depth);
+  if (!allocate (vit, error))
+    return NULL;
+  return g_steal_pointer (&vit);
+}
+
+void
+seed_vit_free (SeedVit *vit)
+{
+  if (!vit)
+    return;
+  seed_vit_weights_free (vit->weights);
+  free (vit->memory);
+  g_free (vit->blocks);
+  g_free (vit);
+}
+
+gsize
+seed_vit_memory_bytes (const SeedVit *vit)
+{
+  return sizeof *vit + vit->memory_size + vit->config.depth * sizeof *vit->blocks +
+         seed_vit_weights_bytes (vit->weights);
+}
+
+guint
+seed_vit_row_tasks (gsize rows)
+{
+  gsize most = (gsize)CHUNKS_PER_THREAD * seed_pool_n_threads ();
+
+  return (guint)CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
+}
+
+SeedVitWeights *
+seed_vit_weights_new (
+    const SeedVitConfig *config, const SeedParams *params, const real *values, GError **error)
+{
+  guint d = config->dim, m = config->mlp_dim;
+  guint word_size = 3 * config->patch_size * config->patch_size;
+  g_autoptr (SeedVitWeights) weights = g_new0 (SeedVitWeights, 1);
+
+  if (!seed_vit_layout_find (&weights->layout, config, params, error))
+    return NULL;
+  weights->backend = seed_backend_get ();
+  weights->depth = config->depth;
+  weights->patch = weights->backend->packed_new (d, word_size);
+  weights->block = g_malloc0_n (config->depth, sizeof *weights->block);
+  for (guint i = 0; i < config->depth; i++) {
+    weights->block[i][SEED_VIT_QKV] = weights->backend->packed_new (3 * d, d);
+    weights->block[i][SEED_VIT_PROJ] = weights->backend->packed_new (d, d);
+    weights->block[i][SEED_VIT_FC1] = weights->backend->packed_new (m, d);
+    weights->block[i][SEED_VIT_FC2] = weights->backend->packed_new (d, m);
+  }
+  if (values)
+    seed_vit_weights_pack (weights, values);
+  return g_steal_pointer (&weights);
+}
+
+void
+seed_vit_weights_free (SeedVitWeights *weights)
+{
+  if (!weights)
+    return;
+  if (weights->patch)
+    weights->backend->packed_free (weights->patch);
+  for (guint i = 0; weights->block && i < weights->depth; i++)
+    for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
+      weights->backend->packed_free (weights->block[i][l]);
+  g_free (weights->block);
+  seed_vit_layout_clear (&weights->layout);
+  g_free (weights);
+}
+
+void
+seed_vit_weights_pack (SeedVitWeights *weights, const real *values)
+{
+  static const SeedVitBlockTensor tensors[SEED_VIT_N_LINEARS] = {
+    [SEED_VIT_QKV] = SEED_VIT_QKV_WEIGHT,
+    [SEED_VIT_PROJ] = SEED_VIT_PROJ_WEIGHT,
+    [SEED_VIT_FC1] = SEED_VIT_FC1_WEIGHT,
+    [SEED_VIT_FC2] = SEED_VIT_FC2_WEIGHT,
+  };
+  const SeedBackend *backend = weights->backend;
+
+  weights->values = values;
+  backend->pack (weights->patch, values + weights->layout.offset[SEED_VIT_PATCH_WEIGHT]);
+  for (guint i = 0; i < weights->depth; i++)
+    for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
+      backend->pack (weights->block[i][l], values + weights->layout.block[i][tensors[l]]);
+}
+
+gsize
+seed_vit_weights_bytes (const SeedVitWeights *weights)
+{
+  gsize bytes = sizeof *weights + weights->backend->packed_bytes (weights->patch) +
+                weights->depth * (sizeof *weights->block + sizeof *weights->layout.block);
+
+  for (guint i = 0; i < weights->depth; i++)
+    for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
+      bytes += weights->backend->packed_bytes (weights->block[i][l]);
+  return bytes;
+}
+
+void
+seed_vit_fold_normalisation (const SeedVitConfig *config, const SeedParams *params, real *values)
+{
+  const SeedParam *weight = seed_params_lookup (params, "patch.weight");
+  const SeedParam *bias = seed_params_lookup (params, "patch.bias");
+  guint channel_size = config->patch_size * config->patch_size;
+  float scale[3], shift[3];
+
+  g_return_if_fail (weight && bias);
+  seed_vit_config_normalisation (config, scale, shift);
+  for (guint row = 0; row < config->dim; row++) {
+    real *w = values + weight->offset + (gsize)row * 3 * channel_size;
+    double sum = 0;
+
+    for (guint i = 0; i < 3 * channel_size; i++) {
+      sum += (double)w[i] * shift[i / channel_size];
+      w[i] *= scale[i / channel_size];
+    }
+    values[bias->offset + row] += (real)sum;
+  }
+}
