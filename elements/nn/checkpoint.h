@@ -39,6 +39,7 @@ void seed_checkpoint_clear (SeedCheckpoint *checkpoint);
  * Writes config.json, preprocessor_config.json and model.safetensors (float32) into @folder, made
  * when missing, so that seed_checkpoint_load and other readers of the layout (transformers' ViTModel)
  * load it. model.safetensors is written atomically and last. @extras as above (may be NULL).
+ * SEED_ERROR_NUMERIC, and nothing is written, when a value is not finite.
  */
 gboolean seed_checkpoint_save (const char *folder, const SeedVitConfig *config,
     const SeedParams *params, const float *values, const SeedExtraTensor *extras, guint n_extras,

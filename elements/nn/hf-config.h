@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <seed/error.h>
+
+#include "nn/hf-family.h"
+
+/*
+ * config.json and preprocessor_config.json of a folder in Hugging Face layout. Keys that no family
+ * asks for are passed over; those it asks for must have the right type and a value in range. Errors
+ * are "FILE:LINE:COLUMN: key "KEY": ...".
+ */
+#define SEED_HF_CONFIG_MAX_BYTES (1u << 20)
+
+/* Both files, the second when there is one, checked together. */
+gboolean seed_hf_config_read (SeedHfConfig *config, const char *folder, GError **error);
+
+/* The two halves of it, from memory. @label stands for the file. The second wants the first's. */
+gboolean seed_hf_config_parse (
+    SeedHfConfig *config, const char *label, const char *text, gsize length, GError **error);
+gboolean seed_hf_preprocessor_parse (
+    SeedHfConfig *config, const char *label, const char *text, gsize length, GError **error);
+
+/* Both files into @folder, which is there; each is replaced atomically. */
+gboolean seed_hf_config_write (
+    const SeedHfFamily *family, const SeedVitConfig *vit, const char *folder, GError **error);
+
+/* Text of the second file. Caller frees. */
+char *seed_hf_preprocessor_format (const SeedHfFamily *family, const SeedVitConfig *vit);
