@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+
+/*
+ * Antialiased separable resampling of 8-bit samples: one axis of it as a table of fixed-point
+ * weights, and the kernels that apply tables and turn the result into RGB.
+ *
+ * Semantics are those of Pillow's Image.resize (box=...): output i has its centre at
+ * b0 + (i + 0.5) (b1 - b0) / n_out in a plane where sample k covers [k, k + 1); the filter's
+ * support is widened by the down-scale factor (never narrowed); weights are normalised over the
+ * samples that exist, so samples beyond the box but inside the plane take part and nothing is
+ * invented outside it. Rows are resampled first, then columns, and each pass is clipped to 0..255,
+ * as there; unlike there the value between the passes keeps MID_BITS bits behind the point. Results
+ * are within 1.
+ *
+ * Bilinear is the triangle of support 1; bicubic is Keys' kernel with a = -0.5, support 2
+ * (R. Keys, "Cubic convolution interpolation for digital image processing", 1981).
+ */
+typedef enum {
+  SEED_FILTER_BILINEAR,
+  SEED_FILTER_BICUBIC,
+} SeedFilter;
+
+/* Values between passes: 0..255 with this many bits behind the point, in gint16. */
+#define SEED_MID_BITS 4
+#define SEED_MID_MAX (255 << SEED_MID_BITS)
+
+/* Precision of weights: the largest at which a sum of products cannot leave 31 bits, given inputs
+ * of 8 and of 8 + SEED_MID_BITS bits and sum |w| < 1.9 (it is below 1.3 for both filters). */
+#define SEED_ACROSS_BITS 22
+#define SEED_DOWN_BITS 18
+
+/* Tables are padded with zero weights to a multiple of this. */
+#define SEED_TAPS_ALIGN 8
+
+/*
+ * One axis. Output i = (sum over k < count[i] of weights[i * taps + k] * in[first + start[i] + k])
+ * >> bits. The weights of an output sum to exactly 1 << bits. Start with a zeroed struct;
+ * building into a used one allocates only when it has to grow.
+ */
+typedef struct {
+  guint n_in, n_out, max_bits; /* what it was built for */
+  double b0, b1;
+  SeedFilter filter;
+
+  guint bits;          /* SEED_MID_BITS..max_bits */
+  guint taps;          /* weights per output, a multiple of SEED_TAPS_ALIGN */
+  guint first, n_used; /* the input samples that are used: [first, first + n_used) */
+  guint32 *start;      /* [n_out], relative to first; never decreases */
+  guint32 *count;      /* [n_out], 1..taps */
+  gint16 *weights;     /* [n_out, taps] */
+
+  double *work; /* one output's weights */
+  gsize room_out, room_weights, room_work;
+} SeedAxis;
+
+/* The most weights one output can need for any box inside the plane, padded. */
+guint seed_axis_max_taps (guint n_in, guint n_out, SeedFilter filter);
+
+/*
+ * Makes @axis the table from the samples [@b0, @b1) of @n_in to @n_out. Does nothing when it is
+ * that already. @n_in, @n_out >= 1, @b0 < @b1, @b1 - @b0 <= @n_in; the box may reach over an end of
+ * the plane by less than half a sample (chroma siting). Not thread-safe.
+ */
+void seed_axis_build (SeedAxis *axis, guint n_in, double b0, double b1, guint n_out,
+    SeedFilter filter, guint max_bits);
+void seed_axis_clear (SeedAxis *axis);
+
+/*
+ * Y'CbCr to R'G'B' in fixed point: from values as between passes (SEED_MID_BITS) to 0..255.
+ * Equations of ITU-R BT.601/BT.709 by their Kr and Kb. Plain data.
+ */
+typedef struct {
+  gint16 y, r_v, g_u, g_v, b_u;      /* SEED_COLOUR_BITS behind the point */
+  gint32 y_add, r_add, g_add, b_add; /* offsets and rounding, at the scale of the products */
+} SeedColour;
+
+#define SEED_COLOUR_BITS 13
+
+/* @kr, @kb: luma coefficients (BT.601: 0.299, 0.114; BT.709: 0.2126, 0.0722).
+ * @full_range: 0..255; otherwise luma 16..235 and chroma 16..240. Also good for luma alone and,
+ * with any @kr and @kb, for R'G'B' of that range. */
+void seed_colour_init (SeedColour *colour, double kr, double kb, gboolean full_range);
+
+/*
+ * Inner loops. One table per instruction set; all variants of a kernel give the same bits as the C
+ * one. Thread-safe; no kernel allocates.
+ */
+typedef struct {
+  const char *name;
+
+  /* dst[i] = src[i * step], i < n */
+  void (*unpack) (gint16 *dst, const guint8 *src, guint step, guint n);
+
+  /* One row through a table: line[0] is sample axis->first; another axis->taps samples beyond
+   * n_used can be read (their weights are zero). dst: axis->n_out values of SEED_MID_BITS. */
+  void (*across) (gint16 *dst, const gint16 *line, const SeedAxis *axis);
+
+  /* dst[x] = sum over k < n of weights[k] * rows[k][x], x < width, then >> bits, clipped. */
+  void (*down) (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n, guint width,
+      guint bits);
+
+  /* Luma (or one of R'G'B') alone. */
+  void (*levels) (guint8 *dst, const gint16 *y, guint n, const SeedColour *colour);
+
+  void (*yuv) (guint8 *const rgb[3], const gint16 *const yuv[3], guint n, const SeedColour *colour);
+
+  /* In place: rgb = clip ((matrix rgb + add) >> 12), matrix by rows with 12 bits behind the point.
+   */
+  void (*mix) (guint8 *const rgb[3], gsize n, const gint16 matrix[9], const gint32 add[3]);
+} SeedResampleKernels;
+
+extern const SeedResampleKernels seed_resample_kernels_c;
+
+/* The best table for this CPU. */
+const SeedResampleKernels *seed_resample_kernels (void);
