@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "decode/cause.h"
+
+#include <string.h>
+
+#define MAX_DETAIL 200
+
+static const struct {
+  GQuark (*domain) (void);
+  int code;
+  const char *advice;
+} advices[] = {
+  { gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_FOUND, "check that it exists" },
+  { gst_resource_error_quark, GST_RESOURCE_ERROR_OPEN_READ,
+      "check that it exists and may be read" },
+  { gst_resource_error_quark, GST_RESOURCE_ERROR_OPEN_READ_WRITE,
+      "check that the other end is up and can be reached" },
+  { gst_resource_error_quark, GST_RESOURCE_ERROR_READ,
+      "check the disk, or the network and the other end" },
+  { gst_resource_error_quark, GST_RESOURCE_ERROR_BUSY, "close what else is using it" },
+  { gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_AUTHORIZED,
+      "check the user name and password in the URI" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_WRONG_TYPE, "give a file with video in it" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_TYPE_NOT_FOUND, "give a file with video in it" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_CODEC_NOT_FOUND,
+      "install the GStreamer plugin for it" },
+  { gst_core_error_quark, GST_CORE_ERROR_MISSING_PLUGIN, "install the GStreamer plugin for it" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_DECODE, "the data is damaged: get it again" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_DEMUX, "the data is damaged: get it again" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_DECRYPT, "it is encrypted: give it in the clear" },
+  { gst_stream_error_quark, GST_STREAM_ERROR_DECRYPT_NOKEY,
+      "it is encrypted: give it in the clear" },
+};
+
+static const char *
+find_advice (const GError *error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (advices); i++) {
+    if (error->domain == advices[i].domain () && error->code == advices[i].code)
+      return advices[i].advice;
+  }
+  return "check that the URI plays with gst-play-1.0";
+}
+
+/* Debug texts begin with a place in the source; what the element had to say is the last line. */
+static char *
+find_detail (const char *debug)
+{
+  const char *line = debug ? strrchr (debug, '\n') : NULL;
+  g_autofree char *valid = NULL;
+
+  if (!line || line[1] == '\0' || g_str_has_prefix (line + 1, "../"))
+    return NULL;
+  valid = g_utf8_make_valid (line + 1, -1);
+  if (g_utf8_strlen (valid, -1) > MAX_DETAIL)
+    return NULL;
+  return g_steal_pointer (&valid);
+}
+
+/* Without the user name and password that a URI may hold. Takes @text. */
+static char *
+without_secrets (char *text)
+{
+  g_autoptr (GRegex) regex = g_regex_new ("://[^/@\\s]*@", 0, 0, NULL);
+  g_autofree char *original = text;
+
+  return g_regex_replace_literal (regex, original, -1, 0, "://", 0, NULL);
+}
+
+char *
+seed_decode_describe_cause (const GError *error, const char *debug)
+{
+  g_autofree char *message = g_strdup (error->message), *detail = find_detail (debug);
+  gsize length;
+
+  g_strdelimit (message, "\r\n", ' ');
+  for (length = strlen (message); length > 0 && strchr (". ", message[length - 1]); length--)
+    message[length - 1] = '\0';
+  return without_secrets (g_strdup_printf ("%s%s%s%s; %s", message, detail ? " (" : "",
+      detail ? detail : "", detail ? ")" : "", find_advice (error)));
+}

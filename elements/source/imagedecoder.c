@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "source/imagedecoder.h"
+
+#include <gio/gio.h>
+#include <gst/app/gstappsink.h>
+#include <gst/base/gsttypefindhelper.h>
+#include <seed/error.h>
+
+#define TIME_LIMIT (10 * GST_SECOND) /* of one image in a decodebin */
+
+/* Decoders that take a whole file as one buffer and answer at once. */
+static const struct {
+  const char *type;
+  const char *factory;
+} direct_types[] = {
+  { "image/jpeg", "jpegdec" },
+  { "image/png", "pngdec" },
+  { "image/webp", "webpdec" },
+  { "image/bmp", "avdec_bmp" },
+  { "image/tiff", "avdec_tiff" },
+};
+
+typedef struct {
+  GstElement *element;
+  GstPad *src, *sink; /* to it and from it; without a parent */
+  GstBus *bus;
+  GstBuffer *frame; /* what came out */
+  GstVideoInfo info;
+  gboolean announced, too_large;
+} Direct;
+
+struct _SeedImageDecoder {
+  Direct *direct[G_N_ELEMENTS (direct_types)];
+};
+
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("to", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("from", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+
+static GstFlowReturn
+direct_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
+{
+  Direct *direct = pad->chaindata;
+
+  if (direct->frame)
+    gst_buffer_unref (buffer);
+  else
+    direct->frame = buffer;
+  return GST_FLOW_OK;
+}
+
+static gboolean
+direct_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  Direct *direct = pad->eventdata;
+  gboolean ok = TRUE;
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+    gst_event_parse_caps (event, &caps);
+    ok = gst_video_info_from_caps (&direct->info, caps);
+    direct->too_large = ok && (direct->info.width > SEED_IMAGE_MAX_SIDE ||
+                                  direct->info.height > SEED_IMAGE_MAX_SIDE);
+    ok = ok && !direct->too_large; /* refused before the decoder makes room for the picture */
+  }
+  gst_event_unref (event);
+  return ok;
+}
+
+static void
+direct_free (Direct *direct)
+{
+  if (!direct)
+    return;
+  gst_pad_set_active (direct->src, FALSE);
+  gst_element_set_state (direct->element, GST_STATE_NULL);
+  gst_pad_set_active (direct->sink, FALSE);
+  gst_clear_object (&direct->src);
+  gst_clear_object (&direct->sink);
+  gst_clear_object (&direct->element);
+  gst_clear_object (&direct->bus);
+  gst_clear_buffer (&direct->frame);
+  g_free (direct);
+}
+
+/* TIME means that one buffer is one picture. */
+static void
+direct_announce (Direct *direct, GstCaps *type)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  if (!direct->announced)
+    gst_pad_push_event (direct->src, gst_event_new_stream_start ("images"));
+  gst_pad_push_event (direct->src, gst_event_new_caps (type));
+  if (!direct->announced)
+    gst_pad_push_event (direct->src, gst_event_new_segment (&segment));
+  direct->announced = TRUE;
+}
+
+/* NULL: that element is not installed. */
+static Direct *
+direct_new (const char *factory)
+{
+  GstElement *element = gst_element_factory_make (factory, NULL);
+  g_autoptr (GstPad) its_sink = NULL, its_src = NULL;
+  Direct *direct;
+
+  if (!element)
+    return NULL;
+  direct = g_new0 (Direct, 1);
+  direct->element = gst_object_ref_sink (element);
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "max-threads"))
+    g_object_set (element, "max-threads", 1, NULL); /* with more, pictures come out later */
+  direct->bus = gst_bus_new ();
+  gst_element_set_bus (element, direct->bus);
+  direct->src = gst_object_ref_sink (gst_pad_new_from_static_template (&src_template, "to"));
+  direct->sink = gst_object_ref_sink (gst_pad_new_from_static_template (&sink_template, "from"));
+  gst_pad_set_chain_function_full (direct->sink, direct_chain, direct, NULL);
+  gst_pad_set_event_function_full (direct->sink, direct_event, direct, NULL);
+  its_sink = gst_element_get_static_pad (element, "sink");
+  its_src = gst_element_get_static_pad (element, "src");
+  gst_pad_set_active (direct->sink, TRUE);
+  if (gst_pad_link_full (direct->src, its_sink, GST_PAD_LINK_CHECK_NOTHING) != GST_PAD_LINK_OK ||
+      gst_pad_link_full (its_src, direct->sink, GST_PAD_LINK_CHECK_NOTHING) != GST_PAD_LINK_OK ||
+      gst_element_set_state (element, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
+    direct_free (direct);
+    return NULL;
+  }
+  gst_pad_set_active (direct->src, TRUE);
+  return direct;
+}
+
+/* What the decoder had to say, from the first error or warning on @bus. */
+static void
+set_error_from_bus (GstBus *bus, GError **error)
+{
+  g_autoptr (GstMessage) message =
+      gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
+  g_autoptr (GError) reported = NULL;
+
+  if (message && GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
+    gst_message_parse_error (message, &reported, NULL);
+  else if (message)
+    gst_message_parse_warning (message, &reported, NULL);
+  g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "cannot be decoded%s%s",
+      reported ? ": " : " (damaged, cut short, or of a kind its decoder does not know)",
+      reported ? reported->message : "");
+}
+
+static GstBuffer *
+direct_run (Direct *direct, GstCaps *type, GBytes *file, GstVideoInfo *info, GError **error)
+{
+  GstBuffer *buffer = gst_buffer_new_wrapped_bytes (file);
+  GstFlowReturn ret;
+
+  gst_bus_set_flushing (direct->bus, TRUE); /* forget what is not about this image */
+  gst_bus_set_flushing (direct->bus, FALSE);
+  direct->too_large = FALSE;
+  GST_BUFFER_PTS (buffer) = 0;
+  direct_announce (direct, type);
+  ret = gst_pad_push (direct->src, buffer);
+  if (ret == GST_FLOW_OK && direct->frame) {
+    *info = direct->info;
+    return g_steal_pointer (&direct->frame);
+  }
+  if (direct->too_large)
+    g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT, "%dx%d is larger than %d pixels on a side",
+        direct->info.width, direct->info.height, SEED_IMAGE_MAX_SIDE);
+  else
+    set_error_from_bus (direct->bus, error);
+  return NULL;
+}
+
+/* Waits until a picture is there or cannot be had. */
+static GstBuffer *
+wait_for_frame (GstElement *pipeline, GstAppSink *sink, GstVideoInfo *info, GError **error)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  g_autoptr (GstMessage) message =
+      gst_bus_timed_pop_filtered (bus, TIME_LIMIT, GST_MESSAGE_ERROR | GST_MESSAGE_ASYNC_DONE);
+  g_autoptr (GstSample) sample = NULL;
+
+  if (message && GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+    gst_bus_post (bus, g_steal_pointer (&message));
+  } else if (message) {
+    sample = gst_app_sink_try_pull_preroll (sink, 0);
+  }
+  if (!sample || !gst_video_info_from_caps (info, gst_sample_get_caps (sample))) {
+    set_error_from_bus (bus, error);
+    return NULL;
+  }
+  return gst_buffer_ref (gst_sample_get_buffer (sample));
+}
+
+/* Any type that GStreamer knows, at the price of a pipeline for each image. */
+static GstBuffer *
+decodebin_run (GBytes *file, GstVideoInfo *info, GError **error)
+{
+  g_autoptr (GInputStream) stream = g_memory_input_stream_new_from_bytes (file);
+  g_autoptr (GstElement) pipeline = gst_parse_launch (
+      "giostreamsrc name=in ! decodebin ! videoconvert ! "
+      "video/x-raw,format=RGB,width=[1,16384],height=[1,16384] ! appsink name=out sync=false",
+      NULL);
+  g_autoptr (GstElement) in = NULL, out = NULL;
+  GstBuffer *frame;
+
+  if (!pipeline) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "needs giostreamsrc, decodebin and videoconvert; install GStreamer's base plugins");
+    return NULL;
+  }
+  in = gst_bin_get_by_name (GST_BIN (pipeline), "in");
+  out = gst_bin_get_by_name (GST_BIN (pipeline), "out");
+  g_object_set (in, "stream", stream, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PAUSED);
+  frame = wait_for_frame (pipeline, GST_APP_SINK (out), info, error);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  return frame;
+}
+
+SeedImageDecoder *
+seed_image_decoder_new (void)
+{
+  return g_new0 (SeedImageDecoder, 1);
+}
+
+void
+seed_image_decoder_free (SeedImageDecoder *decoder)
+{
+  if (!decoder)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (direct_types); i++)
+    direct_free (decoder->direct[i]);
+  g_free (decoder);
+}
+
+GstBuffer *
+seed_image_decoder_run (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *info, GError **error)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (file, &size);
+  g_autoptr (GstCaps) type = gst_type_find_helper_for_data (NULL, data, size, NULL);
+  const char *name = type ? gst_structure_get_name (gst_caps_get_structure (type, 0)) : NULL;
+  GstBuffer *frame;
+
+  if (!name || !g_str_has_prefix (name, "image/")) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "not an image (it looks like %s)",
+        name ? name : "nothing known");
+    return NULL;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (direct_types); i++) {
+    Direct **direct = &decoder->direct[i];
+
+    if (!g_str_equal (direct_types[i].type, name))
+      continue;
+    if (!*direct)
+      *direct = direct_new (direct_types[i].factory);
+    if (!*direct)
+      break;
+    frame = direct_run (*direct, type, file, info, error);
+    if (!frame) /* what is left inside must not get into the next image */
+      g_clear_pointer (direct, direct_free);
+    return frame;
+  }
+  return decodebin_run (file, info, error);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+/*
+ * Decodes still images with GStreamer's own decoders: a decoder element per image type is kept and
+ * fed in the calling thread; types without one of those go through a decodebin of their own.
+ * Belongs to one thread at a time.
+ */
+typedef struct _SeedImageDecoder SeedImageDecoder;
+
+#define SEED_IMAGE_MAX_SIDE 16384
+
+SeedImageDecoder *seed_image_decoder_new (void);
+void seed_image_decoder_free (SeedImageDecoder *decoder);
+
+/*
+ * The (first) picture in @file, in the plain layout of @info, as the decoder gave it. Errors
+ * (SEED_ERROR_FORMAT, _LIMIT, _UNSUPPORTED) do not name the file; the decoder stays usable.
+ */
+GstBuffer *seed_image_decoder_run (
+    SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *info, GError **error);
+
+G_END_DECLS
