@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include <glib/gstdio.h>
+#include <gst/check/gstharness.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <seed/ledger.h>
+#include <seed/rng.h>
+#include <seed/stream-meta.h>
+#include <string.h>
+
+#define BATCH 4
+#define SIZE 32
+#define ITEM_BYTES (2 * 3 * SIZE * SIZE)
+#define WORDS_CAPS                                                                                 \
+  "application/x-seed-patches,image-size=32,patch-size=16,views=2,batch=4,fit=squash,"             \
+  "interpolation=bilinear"
+
+typedef struct {
+  GstElement *student;
+  GstHarness *words, *target;
+} Learner;
+
+static void
+learner_start (Learner *learner, const char *properties)
+{
+  g_autofree char *description = g_strdup_printf (
+      "seedstudent name=learn mode=train size=mini image-size=32 warmup=2 %s", properties);
+
+  learner->student = gst_parse_launch (description, NULL);
+  g_assert_nonnull (learner->student);
+  gst_object_ref_sink (learner->student);
+  learner->target = gst_harness_new_with_element (learner->student, "target", NULL);
+  learner->words = gst_harness_new_with_element (learner->student, "sink", "src");
+  gst_harness_set_src_caps_str (
+      learner->target, "application/x-seed-affinity,batch=4,strategy=max-min");
+  gst_harness_set_src_caps_str (learner->words, WORDS_CAPS);
+}
+
+static void
+learner_stop (Learner *learner)
+{
+  gst_element_set_state (learner->student, GST_STATE_NULL);
+  gst_harness_teardown (learner->words);
+  gst_harness_teardown (learner->target);
+  gst_object_unref (learner->student);
+}
+
+static GstBuffer *
+make_words (guint64 number, guint n_items)
+{
+  GstBuffer *buffer = gst_buffer_new_and_alloc (n_items * ITEM_BYTES);
+  GstMapInfo map;
+  SeedRng rng;
+
+  seed_rng_init (&rng, number % 3);
+  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
+  for (gsize i = 0; i < map.size; i++)
+    map.data[i] = (guint8) seed_rng_next (&rng);
+  gst_buffer_unmap (buffer, &map);
+  for (guint i = 0; i < n_items; i++) {
+    SeedStreamMeta *meta = seed_buffer_add_stream_meta (buffer);
+
+    g_strlcpy (meta->stream, "cam", sizeof meta->stream);
+    meta->frame = number * BATCH + i;
+  }
+  GST_BUFFER_OFFSET (buffer) = number;
+  return buffer;
+}
+
+/* Logits that want the diagonal and nothing else. */
+static GstBuffer *
+make_target (guint64 number, guint n_items)
+{
+  GstBuffer *buffer = gst_buffer_new_and_alloc (n_items * n_items * sizeof (float));
+  GstMapInfo map;
+
+  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
+  for (guint i = 0; i < n_items * n_items; i++)
+    ((float *) map.data)[i] = i % (n_items + 1) == 0 ? 1.0f : 0.0f;
+  gst_buffer_unmap (buffer, &map);
+  GST_BUFFER_OFFSET (buffer) = number;
+  return buffer;
+}
+
+static GstFlowReturn
+push_batch (Learner *learner, guint64 number, guint n_items)
+{
+  GstFlowReturn ret = gst_harness_push (learner->target, make_target (number, n_items));
+
+  if (ret != GST_FLOW_OK)
+    return ret;
+  return gst_harness_push (learner->words, make_words (number, n_items));
+}
+
+static double
+pull_loss (Learner *learner, guint64 expected_step)
+{
+  g_autoptr (GstBuffer) report = gst_harness_pull (learner->words);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *data;
+  GstMapInfo map;
+
+  g_assert_nonnull (report);
+  gst_buffer_map (report, &map, GST_MAP_READ);
+  g_assert_true (json_parser_load_from_data (parser, (char *) map.data, (gssize) map.size, NULL));
+  gst_buffer_unmap (report, &map);
+  data = json_node_get_object (json_parser_get_root (parser));
+  g_assert_cmpint (json_object_get_int_member (data, "step"), ==, (gint64) expected_step);
+  g_assert_cmpfloat (json_object_get_double_member (data, "lr"), >, 0);
+  return json_object_get_double_member (json_object_get_object_member (data, "loss"), "total");
+}
+
+static SeedLedgerEntry
+ledger_of (GstElement *element)
+{
+  g_autoptr (SeedLedger) ledger = NULL;
+  g_autoptr (GArray) entries = NULL;
+
+  g_object_get (element, "ledger", &ledger, NULL);
+  entries = seed_ledger_snapshot (ledger);
+  g_assert_cmpuint (entries->len, ==, 1);
+  return g_array_index (entries, SeedLedgerEntry, 0);
+}
+
+static void
+run_steps (const char *properties, double *losses, guint n)
+{
+  Learner learner;
+
+  learner_start (&learner, properties);
+  for (guint i = 0; i < n; i++) {
+    g_assert_cmpint (push_batch (&learner, i, BATCH), ==, GST_FLOW_OK);
+    losses[i] = pull_loss (&learner, i + 1);
+  }
+  learner_stop (&learner);
+}
+
+static void
+test_learns (void)
+{
+  double first[30], second[30], other[30];
+
+  run_steps ("seed=7", first, G_N_ELEMENTS (first));
+  run_steps ("seed=7", second, G_N_ELEMENTS (second));
+  run_steps ("seed=8", other, G_N_ELEMENTS (other));
+  g_assert_cmpfloat (first[29], <, 0.5 * first[0]);
+  g_assert_cmpmem (first, sizeof first, second, sizeof second);
+  g_assert_cmpfloat (first[0], !=, other[0]);
+}
+
+static void
+test_drops_are_counted (void)
+{
+  Learner learner;
+  GstBuffer *gap;
+  SeedLedgerEntry entry;
+
+  learner_start (&learner, "");
+  gap = gst_buffer_new ();
+  GST_BUFFER_FLAG_SET (gap, GST_BUFFER_FLAG_GAP);
+  GST_BUFFER_OFFSET (gap) = 0;
+  gst_harness_push (learner.target, gap);
+  gst_harness_push (learner.words, make_words (0, BATCH));
+  push_batch (&learner, 1, BATCH);
+  push_batch (&learner, 2, 1);
+  entry = ledger_of (learner.student);
+  g_assert_cmpuint (entry.in, ==, 2 * BATCH + 1);
+  g_assert_cmpuint (entry.out, ==, BATCH);
+  g_assert_cmpuint (entry.dropped[SEED_DROP_NOT_CALIBRATED], ==, BATCH);
+  g_assert_cmpuint (entry.dropped[SEED_DROP_SHORT_BATCH], ==, 1);
+  g_assert_cmpuint (seed_ledger_entry_in_flight (&entry), ==, 0);
+  learner_stop (&learner);
+}
+
+static void
+test_pairs_by_batch_number (void)
+{
+  Learner learner;
+  SeedLedgerEntry entry;
+
+  learner_start (&learner, "");
+  /* the target of batch 1 was lost: its words learn nothing, batch 2 goes on */
+  gst_harness_push (learner.target, make_target (2, BATCH));
+  gst_harness_push (learner.words, make_words (1, BATCH));
+  gst_harness_push (learner.words, make_words (2, BATCH));
+  pull_loss (&learner, 1);
+  entry = ledger_of (learner.student);
+  g_assert_cmpuint (entry.dropped[SEED_DROP_ERROR], ==, BATCH);
+  g_assert_cmpuint (entry.out, ==, BATCH);
+  learner_stop (&learner);
+}
+
+static void
+test_ends_after_steps (void)
+{
+  Learner learner;
+
+  learner_start (&learner, "steps=2");
+  g_assert_cmpint (push_batch (&learner, 0, BATCH), ==, GST_FLOW_OK);
+  g_assert_cmpint (push_batch (&learner, 1, BATCH), ==, GST_FLOW_EOS);
+  pull_loss (&learner, 1);
+  pull_loss (&learner, 2);
+  g_assert_cmpint (push_batch (&learner, 2, BATCH), ==, GST_FLOW_EOS);
+  learner_stop (&learner);
+}
+
+static void
+test_checkpoint_resumes (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("seed-student-XXXXXX", NULL);
+  g_autofree char *checkpoint = g_build_filename (folder, "ckpt", NULL);
+  g_autofree char *half = g_strdup_printf ("seed=3 checkpoint=%s", checkpoint);
+  static const char *const files[]
+      = { "config.json", "preprocessor_config.json", "model.safetensors", "state.safetensors" };
+  double straight[6];
+  Learner learner;
+
+  run_steps ("seed=3", straight, 6);
+  learner_start (&learner, half);
+  for (guint i = 0; i < 3; i++) {
+    push_batch (&learner, i, BATCH);
+    g_assert_cmpfloat (pull_loss (&learner, i + 1), ==, straight[i]);
+  }
+  learner_stop (&learner);
+
+  learner_start (&learner, half);
+  for (guint i = 3; i < 6; i++) {
+    push_batch (&learner, i, BATCH);
+    g_assert_cmpfloat (pull_loss (&learner, i + 1), ==, straight[i]);
+  }
+  learner_stop (&learner);
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_autofree char *path = g_build_filename (checkpoint, files[i], NULL);
+
+    g_assert_cmpint (g_unlink (path), ==, 0);
+  }
+  g_assert_cmpint (g_rmdir (checkpoint), ==, 0);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
+static void
+assert_fails (const char *description, const char *text)
+{
+  g_autoptr (GstElement) pipeline = gst_parse_launch (description, NULL);
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (bus, 20 * GST_SECOND, GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  if (!strstr (error->message, text))
+    g_error ("'%s' does not say '%s'", error->message, text);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+}
+
+static void
+test_refusals (void)
+{
+  assert_fails ("seedstudent name=a ! fakesink", "a: nothing to serve");
+  assert_fails ("seedstudent name=a follows=b ! fakesink", "no training student of that name");
+  assert_fails ("seedstudent name=a mode=train ! fakesink", "nothing is linked to the pad target");
+  assert_fails ("seedstudent name=a mode=train size=huge ! fakesink", "unknown size 'huge'");
+  assert_fails ("seedstudent name=a model=/nonexistent ! fakesink", "/nonexistent");
+}
+
+static void
+test_other_geometry_refused (void)
+{
+  Learner learner;
+
+  learner_start (&learner, "");
+  gst_harness_set_src_caps_str (learner.words,
+      "application/x-seed-patches,image-size=64,patch-size=16,views=2,batch=4,fit=squash,"
+      "interpolation=bilinear");
+  g_assert_cmpint (
+      gst_harness_push (learner.words, make_words (0, BATCH)), ==, GST_FLOW_NOT_NEGOTIATED);
+  learner_stop (&learner);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  gst_object_unref (gst_plugin_load_by_name ("seed"));
+  g_test_add_func ("/student/learns", test_learns);
+  g_test_add_func ("/student/drops-are-counted", test_drops_are_counted);
+  g_test_add_func ("/student/pairs-by-batch-number", test_pairs_by_batch_number);
+  g_test_add_func ("/student/ends-after-steps", test_ends_after_steps);
+  g_test_add_func ("/student/checkpoint-resumes", test_checkpoint_resumes);
+  g_test_add_func ("/student/refusals", test_refusals);
+  g_test_add_func ("/student/other-geometry-refused", test_other_geometry_refused);
+  return g_test_run ();
+}
