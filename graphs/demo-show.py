@@ -70,10 +70,10 @@ def ledger(path):
     with open(path, encoding="utf-8") as file:
         stats = json.load(file)
     print("What happened to the frames:")
-    for stage in stats["stages"]:
-        for stream, entry in (stage.get("ledger") or {}).items():
+    for name, stage in stats["stages"].items():
+        for stream, entry in stage["streams"].items():
             dropped = ", ".join(f"{n} {reason}" for reason, n in entry["dropped"].items() if n)
-            print(f"  {stage['name']:20} {stream:8} {entry['in']:6} in = {entry['out']:6} out"
+            print(f"  {name:10} {stream:8} {entry['in']:6} in = {entry['out']:6} out"
                   f" + {sum(entry['dropped'].values())} dropped{' (' + dropped + ')' if dropped else ''}"
                   f" + {entry['in_flight']} in flight")
 

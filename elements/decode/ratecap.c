@@ -24,7 +24,7 @@ seed_rate_cap_keep (SeedRateCap *cap, guint64 time_ns)
     return TRUE;
   }
   cap->last_ns = time_ns;
-  slot = (guint64)((double)(time_ns - cap->base_ns) * 1e-9 * cap->fps + FORGIVEN_SLOTS);
+  slot = (guint64) ((double) (time_ns - cap->base_ns) * 1e-9 * cap->fps + FORGIVEN_SLOTS);
   if (slot == cap->slot)
     return FALSE;
   cap->slot = slot;

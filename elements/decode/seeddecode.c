@@ -159,7 +159,7 @@ read_specs (SeedDecode *self, GError **error)
         "stream \"%s\" is not a stream id; use 1 to 63 of a-z, 0-9 and -", stream ? stream : "");
     return NULL;
   }
-  specs = g_ptr_array_new_with_free_func ((GDestroyNotify)seed_stream_spec_free);
+  specs = g_ptr_array_new_with_free_func ((GDestroyNotify) seed_stream_spec_free);
   g_ptr_array_add (specs, seed_stream_spec_new (stream, uri, -1, FALSE));
   return specs;
 }
@@ -178,7 +178,7 @@ is_live (SeedDecode *self)
     return FALSE;
   specs = read_specs (self, NULL);
   for (guint i = 0; specs && i < specs->len; i++) {
-    if (seed_uri_is_live (((SeedStreamSpec *)g_ptr_array_index (specs, i))->uri))
+    if (seed_uri_is_live (((SeedStreamSpec *) g_ptr_array_index (specs, i))->uri))
       return TRUE;
   }
   return FALSE;
@@ -495,7 +495,7 @@ push_loop (gpointer data)
 static void
 drop_flushed (guint lane, SeedLaneItem item, gpointer data)
 {
-  seed_ledger_drop_buffer (((SeedDecode *)data)->ledger, item.frame, SEED_DROP_FLUSHED);
+  seed_ledger_drop_buffer (((SeedDecode *) data)->ledger, item.frame, SEED_DROP_FLUSHED);
   gst_buffer_unref (item.frame);
   gst_caps_unref (item.format);
 }
@@ -674,7 +674,7 @@ open_streams (SeedDecode *self)
   GST_OBJECT_UNLOCK (self);
   self->lanes = seed_lanes_new (n, QUEUED_FRAMES, in_turns);
   for (guint i = 0; i < n; i++) {
-    SeedStreamSpec spec = *(SeedStreamSpec *)g_ptr_array_index (self->specs, i);
+    SeedStreamSpec spec = *(SeedStreamSpec *) g_ptr_array_index (self->specs, i);
     SeedDecodeStream *stream;
 
     spec.max_fps = spec.max_fps < 0 ? max_fps : spec.max_fps;
@@ -686,7 +686,7 @@ open_streams (SeedDecode *self)
   GST_OBJECT_LOCK (self);
   self->running = g_steal_pointer (&running);
   GST_OBJECT_UNLOCK (self);
-  g_atomic_int_set (&self->n_alive, (int)n);
+  g_atomic_int_set (&self->n_alive, (int) n);
   self->is_up = g_array_sized_new (FALSE, TRUE, sizeof (gboolean), n);
   g_array_set_size (self->is_up, n);
   self->started = self->has_segment = self->is_over = FALSE;
@@ -740,7 +740,7 @@ change_own_state (GstElement *element, GstStateChange transition)
 {
   g_autoptr (GTypeClass) klass = g_type_class_ref (GST_TYPE_ELEMENT);
 
-  return ((GstElementClass *)klass)->change_state (element, transition);
+  return ((GstElementClass *) klass)->change_state (element, transition);
 }
 
 static GstStateChangeReturn

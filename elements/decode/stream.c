@@ -107,9 +107,9 @@ count_busy (SeedDecodeStream *self)
   gint64 ns;
 
   clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
-  ns = (gint64)now.tv_sec * GST_SECOND + now.tv_nsec;
+  ns = (gint64) now.tv_sec * GST_SECOND + now.tv_nsec;
   if (self->thread == g_thread_self ())
-    seed_ledger_busy (self->ledger, (guint64)(ns - self->thread_cpu_ns));
+    seed_ledger_busy (self->ledger, (guint64) (ns - self->thread_cpu_ns));
   self->thread = g_thread_self ();
   self->thread_cpu_ns = ns;
 }
@@ -127,7 +127,7 @@ on_decoded (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   self->n_decoded++;
   self->pass_frames++;
   if (!GST_CLOCK_TIME_IS_VALID (pts))
-    pts = (GstClockTime)g_get_monotonic_time () * GST_USECOND;
+    pts = (GstClockTime) g_get_monotonic_time () * GST_USECOND;
   keep = seed_rate_cap_keep (&self->cap, pts);
   g_mutex_lock (&self->lock);
   self->n_seen++;
@@ -154,7 +154,7 @@ capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
   GstClockTimeDiff age;
 
   if (meta)
-    return (gint64)meta->timestamp;
+    return (gint64) meta->timestamp;
   if (!seed_decode_stream_is_live (self) || !GST_CLOCK_TIME_IS_VALID (running))
     return seed_realtime_ns ();
   clock = gst_element_get_clock (GST_ELEMENT (self));
@@ -162,7 +162,7 @@ capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
     return seed_realtime_ns ();
   age = GST_CLOCK_DIFF (
       gst_element_get_base_time (GST_ELEMENT (self)) + running, gst_clock_get_time (clock));
-  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff)(60 * GST_SECOND));
+  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff) (60 * GST_SECOND));
 }
 
 /* Times on the owner's pad: the running time of the frame, going on from pass to pass. */

@@ -59,7 +59,7 @@ fail (const Scanner *s, SeedErrorCode code, GError **error, const char *format, 
   what = g_strdup_vprintf (format, args);
   va_end (args);
   g_set_error (error, SEED_ERROR, code, "streams: stream %u%s%s%s (byte %u): %s", s->number,
-      id ? " \"" : "", id ? id : "", id ? "\"" : "", (guint)(s->p - s->text), what);
+      id ? " \"" : "", id ? id : "", id ? "\"" : "", (guint) (s->p - s->text), what);
   return FALSE;
 }
 
@@ -108,11 +108,11 @@ scan_escape (Scanner *s, GString *value)
   for (int i = 0; i < 3; i++, s->p++) {
     if (*s->p < '0' || *s->p > '7')
       return FALSE;
-    code = code * 8 + (guint)(*s->p - '0');
+    code = code * 8 + (guint) (*s->p - '0');
   }
   if (code == 0)
     return FALSE;
-  g_string_append_c (value, (char)code);
+  g_string_append_c (value, (char) code);
   return TRUE;
 }
 
@@ -138,7 +138,7 @@ scan_quoted (Scanner *s, GError **error)
     return NULL;
   }
   s->p++;
-  if (!g_utf8_validate (value->str, (gssize)value->len, NULL)) {
+  if (!g_utf8_validate (value->str, (gssize) value->len, NULL)) {
     fail (s, SEED_ERROR_FORMAT, error, "a value is not UTF-8");
     return NULL;
   }
@@ -273,7 +273,7 @@ static gboolean
 is_known (GPtrArray *specs, const char *id)
 {
   for (guint i = 0; i < specs->len; i++) {
-    if (g_str_equal (((SeedStreamSpec *)g_ptr_array_index (specs, i))->id, id))
+    if (g_str_equal (((SeedStreamSpec *) g_ptr_array_index (specs, i))->id, id))
       return TRUE;
   }
   return FALSE;
@@ -308,7 +308,7 @@ seed_stream_specs_parse (const char *text, GError **error)
         SEED_STREAMS_MAX_BYTES);
     return NULL;
   }
-  specs = g_ptr_array_new_with_free_func ((GDestroyNotify)seed_stream_spec_free);
+  specs = g_ptr_array_new_with_free_func ((GDestroyNotify) seed_stream_spec_free);
   do {
     skip_space (&s);
     if (*s.p && *s.p != ';' && !add_stream (&s, specs, error))

@@ -42,7 +42,7 @@ typedef struct {
 
   GMutex lock; /* guards the rest: two streaming threads meet here */
   GCond changed;
-  GstBuffer *target; /* waiting for its words */
+  GstBuffer *target;  /* waiting for its words */
   guint target_batch; /* negotiated */
   gboolean target_eos, flushing, running;
   gboolean finished; /* no more steps */
@@ -78,8 +78,7 @@ struct _SeedStudentElement {
 /* seedstudent.c */
 void seed_student_element_set_shape (SeedStudentElement *self, const SeedStudentShape *shape);
 gboolean seed_student_element_get_shape (SeedStudentElement *self, SeedStudentShape *shape);
-void seed_student_element_announce (
-    SeedStudentElement *self, const char *sha256, guint64 step);
+void seed_student_element_announce (SeedStudentElement *self, const char *sha256, guint64 step);
 
 /* Each pair is called around the state changes it names; FALSE after posting an error. */
 gboolean seed_student_infer_open (SeedStudentElement *self);  /* NULL -> READY */
