@@ -70,10 +70,10 @@ def ledger(path):
     with open(path, encoding="utf-8") as file:
         stats = json.load(file)
     print("What happened to the frames:")
-    for name, stage in stats["stages"].items():
-        for stream, entry in stage["streams"].items():
+    for stage in stats["stages"]:
+        for stream, entry in stage["ledger"].items():
             dropped = ", ".join(f"{n} {reason}" for reason, n in entry["dropped"].items() if n)
-            print(f"  {name:10} {stream:8} {entry['in']:6} in = {entry['out']:6} out"
+            print(f"  {stage['node']:10} {stream:8} {entry['in']:6} in = {entry['out']:6} out"
                   f" + {sum(entry['dropped'].values())} dropped{' (' + dropped + ')' if dropped else ''}"
                   f" + {entry['in_flight']} in flight")
 

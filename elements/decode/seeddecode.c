@@ -339,7 +339,6 @@ static void
 push_eos (SeedDecode *self)
 {
   push_start (self);
-  push_segment (self);
   gst_pad_push_event (self->src, gst_event_new_eos ());
   gst_pad_pause_task (self->src);
 }
@@ -435,7 +434,6 @@ push_down (SeedDecode *self, guint lane)
 
   seed_decode_stream_get_state (stream, &reason);
   push_start (self);
-  push_segment (self);
   gst_pad_push_event (
       self->src, seed_event_new ("stream-down", seed_decode_stream_get_id (stream), reason));
 }

@@ -132,8 +132,8 @@ make_stats (SeedStudentElement *self)
         shape.vit.depth, "embedding-dim", G_TYPE_UINT, shape.embed_dim, NULL);
   if (self->mode == SEED_STUDENT_TRAIN)
     seed_student_train_add_stats (self, stats);
-  else if (self->announced_step >= 0)
-    gst_structure_set (stats, "step", G_TYPE_UINT64, (guint64) self->announced_step, NULL);
+  else
+    seed_student_infer_add_stats (self, stats);
   return stats;
 }
 

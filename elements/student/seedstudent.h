@@ -90,6 +90,7 @@ void seed_student_infer_find_shape (SeedStudentElement *self);
 gboolean seed_student_infer_set_caps (SeedStudentElement *self);
 GstFlowReturn seed_student_infer_chain (SeedStudentElement *self, GstBuffer *words);
 void seed_student_infer_set_flushing (SeedStudentElement *self, gboolean flushing);
+void seed_student_infer_add_stats (SeedStudentElement *self, GstStructure *stats);
 
 gboolean seed_student_train_open (SeedStudentElement *self);
 gboolean seed_student_train_start (SeedStudentElement *self);

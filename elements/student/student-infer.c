@@ -333,3 +333,28 @@ drop:
   gst_buffer_unref (words);
   return ret;
 }
+
+static guint64
+weights_bytes (const SeedStudentShape *shape)
+{
+  SeedParams params;
+  guint64 bytes;
+
+  seed_params_init (&params);
+  seed_student_append_params (shape, &params);
+  bytes = params.total * sizeof (float);
+  seed_params_clear (&params);
+  return bytes;
+}
+
+void
+seed_student_infer_add_stats (SeedStudentElement *self, GstStructure *stats)
+{
+  SeedStudentShape shape;
+
+  if (self->announced_step >= 0)
+    gst_structure_set (stats, "step", G_TYPE_UINT64, (guint64) self->announced_step, NULL);
+  /* a follower uses the learner's copy */
+  if (!self->follows && seed_student_element_get_shape (self, &shape))
+    gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64, weights_bytes (&shape), NULL);
+}

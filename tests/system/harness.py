@@ -107,9 +107,9 @@ class Run:
 
 def assert_ledger_adds_up(stats):
     seen = 0
-    for name, stage in [*stats["stages"].items(), *stats["queues"].items()]:
-        for stream, entry in stage.get("streams", {}).items():
-            where = f"{name}/{stream}: {entry}"
+    for account in [*stats["stages"], *stats["queues"]]:
+        for stream, entry in account["ledger"].items():
+            where = f"{account}: {stream}"
             assert entry["in"] == entry["out"] + sum(entry["dropped"].values()) + entry["in_flight"], where
             seen += 1
     assert seen > 0, "no stage left a ledger"

@@ -138,8 +138,8 @@ def test_interrupted_run_drains(folder):
     run.process.send_signal(signal.SIGTERM)
     run.finish(expect=0)
     assert_ledger_adds_up(run.stats)
-    for stage in run.stats["stages"].values():
-        for entry in stage["streams"].values():
+    for stage in run.stats["stages"]:
+        for entry in stage["ledger"].values():
             assert entry["in_flight"] == 0, stage
 
 
