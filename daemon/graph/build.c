@@ -90,7 +90,8 @@ serialize_streams (const GPtrArray *streams)
   for (guint i = 0; i < streams->len; i++) {
     const SeedGraphStream *stream = g_ptr_array_index (streams, i);
     g_autoptr (GstStructure) s = gst_structure_new ("stream", "id", G_TYPE_STRING, stream->id,
-        "uri", G_TYPE_STRING, stream->uri, "loop", G_TYPE_BOOLEAN, stream->loop, NULL);
+        "uri", G_TYPE_STRING, stream->uri, "loop", G_TYPE_BOOLEAN, stream->loop, "passes",
+        G_TYPE_UINT, stream->passes, NULL);
     g_autofree char *one = NULL;
 
     if (stream->max_fps >= 0)

@@ -31,6 +31,7 @@ typedef struct {
   char *uri;      /* absolute */
   double max_fps; /* 0: all; negative: not said */
   gboolean loop, live;
+  guint passes;
 } SeedGraphStream;
 
 /** One thing a node takes its data from. */

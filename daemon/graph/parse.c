@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "decode/streams.h"
 #include "graph/graph.h"
 #include "graph/params.h"
 
@@ -9,7 +10,7 @@
 
 static const char *const section_keys[] = { "version", "graph", "description", "parameters",
   "streams", "nodes", NULL };
-static const char *const stream_keys[] = { "uri", "max-fps", "loop", "live", NULL };
+static const char *const stream_keys[] = { "uri", "max-fps", "loop", "passes", "live", NULL };
 static const char *const queue_keys[] = { "frames", "leak", NULL };
 static const char *const element_keys[] = { "element", "from", "queue", "properties", NULL };
 static const char *const leak_names[] = { [SEED_LEAK_UNSET] = "",
@@ -208,10 +209,22 @@ parse_stream_fps (Parser *parser, SeedGraphStream *stream, const SeedYaml *yaml)
 }
 
 static void
+parse_stream_passes (Parser *parser, SeedGraphStream *stream, const SeedYaml *yaml)
+{
+  guint64 passes;
+
+  if (yaml->kind == SEED_YAML_SCALAR &&
+      g_ascii_string_to_unsigned (yaml->text, 10, 1, SEED_STREAMS_MAX_PASSES, &passes, NULL))
+    stream->passes = (guint) passes;
+  else
+    report_expected (parser, yaml, "passes", "a number from 1 to 1000000");
+}
+
+static void
 parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
 {
   SeedGraphStream *stream;
-  const SeedYaml *uri, *fps, *loop, *live;
+  const SeedYaml *uri, *fps, *loop, *passes, *live;
   g_autofree char *where = NULL;
 
   check_name (parser, key, "stream");
@@ -219,6 +232,7 @@ parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
   stream->id = key->text;
   stream->mark = key->mark;
   stream->max_fps = -1;
+  stream->passes = 1;
   g_ptr_array_add (parser->graph->streams, stream);
   if (!expect_kind (parser, value, SEED_YAML_MAPPING, key->text))
     return;
@@ -227,6 +241,7 @@ parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
   uri = seed_yaml_lookup (value, "uri", NULL);
   fps = seed_yaml_lookup (value, "max-fps", NULL);
   loop = seed_yaml_lookup (value, "loop", NULL);
+  passes = seed_yaml_lookup (value, "passes", NULL);
   live = seed_yaml_lookup (value, "live", NULL);
   if (uri)
     parse_stream_uri (parser, stream, uri);
@@ -236,6 +251,8 @@ parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
     parse_stream_fps (parser, stream, fps);
   if (loop)
     parse_bool (parser, loop, "loop", &stream->loop);
+  if (passes)
+    parse_stream_passes (parser, stream, passes);
   if (!live || !parse_bool (parser, live, "live", &stream->live))
     stream->live = stream->uri && seed_uri_is_live (stream->uri);
 }

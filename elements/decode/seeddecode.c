@@ -160,7 +160,7 @@ read_specs (SeedDecode *self, GError **error)
     return NULL;
   }
   specs = g_ptr_array_new_with_free_func ((GDestroyNotify) seed_stream_spec_free);
-  g_ptr_array_add (specs, seed_stream_spec_new (stream, uri, -1, FALSE));
+  g_ptr_array_add (specs, seed_stream_spec_new (stream, uri, -1));
   return specs;
 }
 
@@ -810,7 +810,8 @@ install_properties (GObjectClass *klass)
           "Id of the stream that uri names: 1 to 63 of a-z, 0-9 and -", DEFAULT_STREAM, settable));
   g_object_class_install_property (klass, PROP_STREAMS,
       g_param_spec_string ("streams", "Streams",
-          "Several streams: stream, id=ID, uri=\"URI\"[, max-fps=N][, loop=true]; stream, ...",
+          "Several streams: stream, id=ID, uri=\"URI\"[, max-fps=N][, loop=true][, passes=N]; "
+          "stream, ...",
           NULL, settable));
   g_object_class_install_property (klass, PROP_MAX_FPS,
       g_param_spec_double ("max-fps", "Maximum frame rate",

@@ -93,7 +93,7 @@ pass_is_over (SeedDecodeStream *self)
         "it ended without a frame that could be decoded; check that the file is whole");
   } else if (live) {
     settle (self, SEED_DECODE_FAILED, "the source stopped sending; check that it is still up");
-  } else if (self->spec->loop) {
+  } else if (self->spec->loop || self->passes < self->spec->passes) {
     self->callbacks.again (self, self->callbacks.data);
   } else {
     reason =
@@ -656,7 +656,7 @@ seed_decode_stream_new (const SeedStreamSpec *spec, SeedLanes *lanes, guint inde
   SeedDecodeStream *self = g_object_new (SEED_TYPE_DECODE_STREAM, "name", name, "async-handling",
       TRUE, NULL); /* goes on to PLAYING by itself, whatever the others do */
 
-  self->spec = seed_stream_spec_new (spec->id, spec->uri, spec->max_fps, spec->loop);
+  self->spec = seed_stream_spec_copy (spec);
   self->lanes = lanes;
   self->lane = index;
   self->n_queued = n_queued;

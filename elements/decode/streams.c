@@ -7,7 +7,7 @@
 #include "decode/streams.h"
 
 #define MAX_ID 63
-#define ALLOWED_FIELDS "id, uri, max-fps, loop"
+#define ALLOWED_FIELDS "id, uri, max-fps, loop, passes"
 
 typedef struct {
   const char *text, *p;
@@ -26,15 +26,25 @@ seed_stream_id_is_valid (const char *id)
 }
 
 SeedStreamSpec *
-seed_stream_spec_new (const char *id, const char *uri, double max_fps, gboolean loop)
+seed_stream_spec_new (const char *id, const char *uri, double max_fps)
 {
   SeedStreamSpec *spec = g_new0 (SeedStreamSpec, 1);
 
   spec->id = g_strdup (id);
   spec->uri = g_strdup (uri);
   spec->max_fps = max_fps;
-  spec->loop = loop;
+  spec->passes = 1;
   return spec;
+}
+
+SeedStreamSpec *
+seed_stream_spec_copy (const SeedStreamSpec *spec)
+{
+  SeedStreamSpec *copy = seed_stream_spec_new (spec->id, spec->uri, spec->max_fps);
+
+  copy->loop = spec->loop;
+  copy->passes = spec->passes;
+  return copy;
 }
 
 void
@@ -190,9 +200,22 @@ set_loop (Scanner *s, const char *value, GError **error)
   return TRUE;
 }
 
+static gboolean
+set_passes (Scanner *s, const char *value, GError **error)
+{
+  guint64 passes;
+
+  if (!g_ascii_string_to_unsigned (value, 10, 1, SEED_STREAMS_MAX_PASSES, &passes, NULL))
+    return fail (s, SEED_ERROR_INVALID, error, "passes \"%s\" is not a number from 1 to %d", value,
+        SEED_STREAMS_MAX_PASSES);
+  s->spec->passes = (guint) passes;
+  return TRUE;
+}
+
 static const char *const string_types[] = { "string", "str", "s", NULL };
 static const char *const number_types[] = { "double", "d", "float", "f", "int", "i", "uint", "u",
   NULL };
+static const char *const count_types[] = { "uint", "u", "int", "i", NULL };
 static const char *const boolean_types[] = { "boolean", "bool", "b", NULL };
 
 static const struct {
@@ -204,6 +227,7 @@ static const struct {
   { "uri", set_uri, string_types },
   { "max-fps", set_max_fps, number_types },
   { "loop", set_loop, boolean_types },
+  { "passes", set_passes, count_types },
 };
 
 /* "(type)" when there is one */
@@ -282,7 +306,7 @@ is_known (GPtrArray *specs, const char *id)
 static gboolean
 add_stream (Scanner *s, GPtrArray *specs, GError **error)
 {
-  g_autoptr (SeedStreamSpec) spec = seed_stream_spec_new (NULL, NULL, -1, FALSE);
+  g_autoptr (SeedStreamSpec) spec = seed_stream_spec_new (NULL, NULL, -1);
 
   s->spec = spec;
   s->number++;

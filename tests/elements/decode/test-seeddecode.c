@@ -169,6 +169,18 @@ test_loop (void)
   g_assert_cmpuint (player_nth (player, MAGNET_FRAMES)->pts, ==, MAGNET_FRAMES * GST_SECOND / 25);
 }
 
+static void
+test_passes (void)
+{
+  g_autofree char *uri = player_uri (MAGNET);
+  g_autoptr (Player) player = player_new (
+      "seeddecode name=d streams=\"stream, id=a, uri=(string)\\\"%s\\\", passes=3\"" SINK, uri);
+
+  g_assert_cmpint (player_run (player), ==, GST_MESSAGE_EOS);
+  g_assert_cmpuint (player_count (player, "a"), ==, 3 * MAGNET_FRAMES);
+  player_assert_in_order (player);
+}
+
 /* --- faults ----------------------------------------------------------------------------------- */
 
 /* @path beside a good stream: the good one is whole, the other ends with a warning that says why.
@@ -605,6 +617,7 @@ main (int argc, char **argv)
   g_test_add_func ("/seeddecode/max-fps", test_max_fps);
   g_test_add_func ("/seeddecode/max-fps-of-stream", test_max_fps_of_stream);
   g_test_add_func ("/seeddecode/loop", test_loop);
+  g_test_add_func ("/seeddecode/passes", test_passes);
   g_test_add_func ("/seeddecode/missing-file", test_missing_file);
   g_test_add_func ("/seeddecode/text-file", test_text_file);
   g_test_add_func ("/seeddecode/empty-file", test_empty_file);

@@ -63,6 +63,7 @@ static const struct {
   { "stream, id=a, uri=b, max-fps=5x", { "\"a\"", "max-fps", "5x" } },
   { "stream, id=a, uri=b, max-fps=(string)5", { "\"a\"", "max-fps", "string" } },
   { "stream, id=a, uri=b, max-fps=", { "\"a\"", "max-fps" } },
+  { "stream, id=a, uri=b, passes=0", { "\"a\"", "passes", "0" } },
   { "stream, id=a, uri=b, loop=maybe", { "\"a\"", "loop", "maybe" } },
   { "stream, id=a, uri=b, id=c", { "\"a\"", "id", "twice" } },
   { "stream, id=a, uri=b; stream, id=a, uri=c", { "stream 2", "\"a\"", "differ" } },
