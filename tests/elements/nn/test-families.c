@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every family of checkpoints beside what its own library computes: see generate-family-fixtures.py.
+ * Every family of checkpoints beside what its own library computes: see
+ * generate-family-fixtures.py.
  */
 #include <math.h>
 #include <stdio.h>
@@ -129,8 +130,7 @@ check_size (const Case *c, const SeedSafetensors *st, guint image_size)
   assert_same (c, expected (st, "summary", image_size), summary, summary_size);
   assert_same (c, expected (st, "tokens", image_size), tokens, tokens_size);
   seed_session_run (session, words->data, n, alone, NULL);
-  g_assert_cmpmem (
-      alone, summary_size * sizeof *alone, summary, summary_size * sizeof *summary);
+  g_assert_cmpmem (alone, summary_size * sizeof *alone, summary, summary_size * sizeof *summary);
 }
 
 static void
@@ -156,8 +156,8 @@ test_info (gconstpointer data)
   g_assert_cmpuint (info->patch_size, ==, c->patch_size);
   g_assert_cmpuint (info->summary_dim, ==, c->summary_dim);
   g_assert_cmpuint (info->token_dim, ==, c->token_dim);
-  g_assert_cmpuint (info->n_words * c->patch_size * c->patch_size, ==,
-      c->image_size * c->image_size);
+  g_assert_cmpuint (
+      info->n_words * c->patch_size * c->patch_size, ==, c->image_size * c->image_size);
   g_assert_cmpstr (info->interpolation, ==, c->interpolation);
   g_assert_cmpstr (info->fit, ==, c->fit);
   g_assert_cmpuint (info->resize_size, ==, c->resize_size);
@@ -198,8 +198,8 @@ check_picture (const SeedModelInfo *info, const SeedTensor *tensor, guint width,
   for (guint y = 0; y < info->image_size; y++)
     for (guint x = 0; x < info->image_size; x++)
       for (guint c = 0; c < 3; c++)
-        worst = MAX (worst, abs (word_pixel (info, words, x, y, c) -
-                                 wanted[(y * info->crop_size + x) * 3 + c]));
+        worst = MAX (worst,
+            abs (word_pixel (info, words, x, y, c) - wanted[(y * info->crop_size + x) * 3 + c]));
   g_test_message ("%s: at most %d of 255 away", tensor->name, worst);
   g_assert_cmpint (worst, <=, 1);
 }
