@@ -214,6 +214,12 @@ check_config (const SeedHfConfig *config, const char *label, GError **error)
     g_prefix_error (error, "%s: ", label);
     return FALSE;
   }
+  if (config->images.resize_size > SEED_HF_MAX_RESIZE) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
+        "%s: images would be resized to %u pixels; at most %u are supported", label,
+        config->images.resize_size, SEED_HF_MAX_RESIZE);
+    return FALSE;
+  }
   if (config->channels != 3) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
         "%s: key \"num_channels\": %u is not supported, images have 3", label, config->channels);

@@ -11,6 +11,7 @@
  * are "FILE:LINE:COLUMN: key "KEY": ...".
  */
 #define SEED_HF_CONFIG_MAX_BYTES (1u << 20)
+#define SEED_HF_MAX_RESIZE 16384u /* pixels */
 
 /* Both files, the second when there is one, checked together. What only the tensors say is open. */
 gboolean seed_hf_config_read (SeedHfConfig *config, const char *folder, GError **error);

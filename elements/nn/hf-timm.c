@@ -215,7 +215,7 @@ derive_images (SeedHfConfig *config, const char *label, GError **error)
   images->fit = g_str_equal (mode, "center") ? "crop" : "squash";
   images->interpolation = g_str_equal (filter, "bicubic") ? "bicubic" : "bilinear";
   images->crop_size = config->vit.image_size;
-  images->resize_size = (guint) (config->vit.image_size / config->timm.crop_share);
+  images->resize_size = (guint) MIN (config->vit.image_size / config->timm.crop_share, G_MAXINT32);
   return TRUE;
 }
 
