@@ -38,11 +38,11 @@ get_window (SeedPatchesInfo *info, const GstStructure *s)
   if (gst_structure_has_field (s, "crop-size") && !get_uint (s, "crop-size", &info->crop_size))
     return FALSE;
   info->resize_size = info->crop_size;
-  if (gst_structure_has_field (s, "resize-size")
-      && !get_uint (s, "resize-size", &info->resize_size))
+  if (gst_structure_has_field (s, "resize-size") &&
+      !get_uint (s, "resize-size", &info->resize_size))
     return FALSE;
-  return info->image_size <= info->crop_size && info->crop_size <= info->resize_size
-         && info->resize_size <= SEED_PATCHES_MAX_RESIZE;
+  return info->image_size <= info->crop_size && info->crop_size <= info->resize_size &&
+         info->resize_size <= SEED_PATCHES_MAX_RESIZE;
 }
 
 gboolean
@@ -50,12 +50,12 @@ seed_patches_info_from_caps (SeedPatchesInfo *info, const GstCaps *caps)
 {
   const GstStructure *s = fixed_structure (caps, SEED_CAPS_PATCHES);
 
-  return s && get_uint (s, "image-size", &info->image_size)
-         && get_uint (s, "patch-size", &info->patch_size) && get_uint (s, "views", &info->views)
-         && get_uint (s, "batch", &info->batch) && get_interned (s, "fit", &info->fit)
-         && get_interned (s, "interpolation", &info->interpolation) && info->patch_size > 0
-         && info->image_size > 0 && info->image_size % info->patch_size == 0 && info->views > 0
-         && info->batch > 0 && get_window (info, s);
+  return s && get_uint (s, "image-size", &info->image_size) &&
+         get_uint (s, "patch-size", &info->patch_size) && get_uint (s, "views", &info->views) &&
+         get_uint (s, "batch", &info->batch) && get_interned (s, "fit", &info->fit) &&
+         get_interned (s, "interpolation", &info->interpolation) && info->patch_size > 0 &&
+         info->image_size > 0 && info->image_size % info->patch_size == 0 && info->views > 0 &&
+         info->batch > 0 && get_window (info, s);
 }
 
 GstCaps *
@@ -95,11 +95,11 @@ seed_features_info_from_caps (SeedFeaturesInfo *info, const GstCaps *caps)
 {
   const GstStructure *s = fixed_structure (caps, SEED_CAPS_FEATURES);
 
-  return s && get_uint (s, "summary-dim", &info->summary_dim)
-         && get_uint (s, "token-dim", &info->token_dim) && get_uint (s, "grid", &info->grid)
-         && get_uint (s, "views", &info->views) && get_uint (s, "batch", &info->batch)
-         && get_interned (s, "space", &info->space) && get_interned (s, "node", &info->node)
-         && info->summary_dim > 0 && info->views > 0 && info->batch > 0;
+  return s && get_uint (s, "summary-dim", &info->summary_dim) &&
+         get_uint (s, "token-dim", &info->token_dim) && get_uint (s, "grid", &info->grid) &&
+         get_uint (s, "views", &info->views) && get_uint (s, "batch", &info->batch) &&
+         get_interned (s, "space", &info->space) && get_interned (s, "node", &info->node) &&
+         info->summary_dim > 0 && info->views > 0 && info->batch > 0;
 }
 
 GstCaps *

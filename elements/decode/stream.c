@@ -9,13 +9,11 @@
 #include "core/event.h"
 #include "core/stream-meta.h"
 #include "decode/cause.h"
+#include "decode/firstvideo.h"
 #include "decode/ratecap.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 #define GST_CAT_DEFAULT seed_decode_debug
-
-/* GstAutoplugSelectResult, which the playback plugin keeps to itself */
-enum { AUTOPLUG_TRY, AUTOPLUG_EXPOSE };
 
 struct _SeedDecodeStream {
   GstBin parent;
@@ -43,9 +41,7 @@ struct _SeedDecodeStream {
   SeedDecodeState state;
   char *reason;
   gboolean live;
-  gboolean quiet;     /* being taken down: what it complains of is of no interest */
-  gboolean has_claim; /* the first video stream was found, its id in claim */
-  char *claim;
+  gboolean quiet;         /* being taken down: what it complains of is of no interest */
   char *missing;          /* description of a decoder that is not installed */
   guint64 n_kept, n_seen; /* copies of the streaming thread's counters */
   guint passes, decode_errors;
@@ -89,7 +85,7 @@ pass_is_over (SeedDecodeStream *self)
         "it ended without a frame that could be decoded; check that the file is whole");
   } else if (live) {
     settle (self, SEED_DECODE_FAILED, "the source stopped sending; check that it is still up");
-  } else if (self->spec->loop) {
+  } else if (self->spec->loop || self->passes < self->spec->passes) {
     self->callbacks.again (self, self->callbacks.data);
   } else {
     reason =
@@ -107,9 +103,9 @@ count_busy (SeedDecodeStream *self)
   gint64 ns;
 
   clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
-  ns = (gint64)now.tv_sec * GST_SECOND + now.tv_nsec;
+  ns = (gint64) now.tv_sec * GST_SECOND + now.tv_nsec;
   if (self->thread == g_thread_self ())
-    seed_ledger_busy (self->ledger, (guint64)(ns - self->thread_cpu_ns));
+    seed_ledger_busy (self->ledger, (guint64) (ns - self->thread_cpu_ns));
   self->thread = g_thread_self ();
   self->thread_cpu_ns = ns;
 }
@@ -127,7 +123,7 @@ on_decoded (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   self->n_decoded++;
   self->pass_frames++;
   if (!GST_CLOCK_TIME_IS_VALID (pts))
-    pts = (GstClockTime)g_get_monotonic_time () * GST_USECOND;
+    pts = (GstClockTime) g_get_monotonic_time () * GST_USECOND;
   keep = seed_rate_cap_keep (&self->cap, pts);
   g_mutex_lock (&self->lock);
   self->n_seen++;
@@ -154,7 +150,7 @@ capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
   GstClockTimeDiff age;
 
   if (meta)
-    return (gint64)meta->timestamp;
+    return (gint64) meta->timestamp;
   if (!seed_decode_stream_is_live (self) || !GST_CLOCK_TIME_IS_VALID (running))
     return seed_realtime_ns ();
   clock = gst_element_get_clock (GST_ELEMENT (self));
@@ -162,7 +158,7 @@ capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
     return seed_realtime_ns ();
   age = GST_CLOCK_DIFF (
       gst_element_get_base_time (GST_ELEMENT (self)) + running, gst_clock_get_time (clock));
-  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff)(60 * GST_SECOND));
+  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff) (60 * GST_SECOND));
 }
 
 /* Times on the owner's pad: the running time of the frame, going on from pass to pass. */
@@ -262,65 +258,17 @@ static gboolean
 frames_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   SeedDecodeStream *self = SEED_DECODE_STREAM (parent);
+  GstVideoInfo info;
+  GstCaps *caps;
 
   if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
     return gst_pad_query_default (pad, parent, query);
+  gst_query_parse_allocation (query, &caps, NULL);
+  if (!caps || !gst_video_info_from_caps (&info, caps))
+    return FALSE;
   /* The decoder may keep its own strides; the owner copies where a later stage cannot read them. */
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
-  gst_query_add_allocation_pool (query, NULL, 0, self->n_queued + 2, 0);
-  return TRUE;
-}
-
-static gboolean
-klass_has (GstElementFactory *factory, const char *word)
-{
-  const char *klass = gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_KLASS);
-
-  return klass && strstr (klass, word);
-}
-
-/* Only the first video stream is decoded: everything else is exposed as it is and left unlinked. */
-static int
-on_autoplug_select (GstElement *decoder, GstPad *pad, GstCaps *caps, GstElementFactory *factory,
-    SeedDecodeStream *self)
-{
-  g_autofree char *id = NULL;
-  gboolean ours;
-
-  if (!klass_has (factory, "Decoder") && !klass_has (factory, "Parser"))
-    return AUTOPLUG_TRY;
-  if (klass_has (factory, "Audio") || klass_has (factory, "Subtitle"))
-    return AUTOPLUG_EXPOSE;
-  if (!klass_has (factory, "Video") && !klass_has (factory, "Image"))
-    return AUTOPLUG_TRY;
-  id = gst_pad_get_stream_id (pad);
-  g_mutex_lock (&self->lock);
-  if (!self->has_claim) {
-    self->has_claim = TRUE;
-    self->claim = g_strdup (id);
-  }
-  ours = g_strcmp0 (self->claim, id) == 0;
-  g_mutex_unlock (&self->lock);
-  return ours ? AUTOPLUG_TRY : AUTOPLUG_EXPOSE;
-}
-
-/* Before its pad is linked a decoder asks what it may give: frames in memory that can be mapped. */
-static gboolean
-on_autoplug_query (
-    GstElement *decoder, GstPad *pad, GstElement *element, GstQuery *query, SeedDecodeStream *self)
-{
-  GstElementFactory *factory = gst_element_get_factory (element);
-  g_autoptr (GstCaps) caps = NULL;
-  GstCaps *filter;
-
-  if (GST_QUERY_TYPE (query) != GST_QUERY_CAPS || !factory || !klass_has (factory, "Decoder") ||
-      !(klass_has (factory, "Video") || klass_has (factory, "Image")))
-    return FALSE;
-  gst_query_parse_caps (query, &filter);
-  caps = gst_caps_new_empty_simple ("video/x-raw");
-  if (filter)
-    gst_caps_take (&caps, gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST));
-  gst_query_set_caps_result (query, caps);
+  gst_query_add_allocation_pool (query, NULL, (guint) info.size, self->n_queued + 2, 0);
   return TRUE;
 }
 
@@ -373,7 +321,7 @@ build (SeedDecodeStream *self)
         "its uri is not a URI; for a file write file:///full/path/of/the.mp4");
     return FALSE;
   }
-  self->decoder = gst_element_factory_make ("uridecodebin", NULL);
+  self->decoder = seed_first_video_new (self->spec->uri);
   self->convert = gst_element_factory_make ("videoconvert", NULL);
   if (!self->decoder || !self->convert) {
     g_clear_object (&self->decoder);
@@ -382,9 +330,6 @@ build (SeedDecodeStream *self)
         "elements uridecodebin and videoconvert are needed; install GStreamer's base plugins");
     return FALSE;
   }
-  g_object_set (self->decoder, "uri", self->spec->uri, NULL);
-  g_signal_connect (self->decoder, "autoplug-select", G_CALLBACK (on_autoplug_select), self);
-  g_signal_connect (self->decoder, "autoplug-query", G_CALLBACK (on_autoplug_query), self);
   g_signal_connect (self->decoder, "pad-added", G_CALLBACK (on_pad_added), self);
   g_signal_connect (self->decoder, "no-more-pads", G_CALLBACK (on_no_more_pads), self);
   gst_bin_add_many (GST_BIN (self), self->decoder, self->convert, NULL);
@@ -396,8 +341,6 @@ build (SeedDecodeStream *self)
   gst_pad_set_active (self->frames, TRUE);
 
   g_mutex_lock (&self->lock);
-  self->has_claim = FALSE;
-  g_clear_pointer (&self->claim, g_free);
   g_clear_pointer (&self->missing, g_free);
   self->passes++;
   g_mutex_unlock (&self->lock);
@@ -620,7 +563,7 @@ seed_decode_stream_new (const SeedStreamSpec *spec, SeedLanes *lanes, guint inde
   SeedDecodeStream *self = g_object_new (SEED_TYPE_DECODE_STREAM, "name", name, "async-handling",
       TRUE, NULL); /* goes on to PLAYING by itself, whatever the others do */
 
-  self->spec = seed_stream_spec_new (spec->id, spec->uri, spec->max_fps, spec->loop);
+  self->spec = seed_stream_spec_copy (spec);
   self->lanes = lanes;
   self->lane = index;
   self->n_queued = n_queued;
@@ -651,7 +594,6 @@ seed_decode_stream_finalize (GObject *object)
   seed_stream_spec_free (self->spec);
   g_clear_pointer (&self->ledger, seed_ledger_unref);
   g_free (self->reason);
-  g_free (self->claim);
   g_free (self->missing);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (seed_decode_stream_parent_class)->finalize (object);

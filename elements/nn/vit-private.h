@@ -101,7 +101,8 @@ void seed_vit_attention_backward (
 /* What the last forward returned. */
 const real *seed_vit_rows (const SeedVit *vit);
 
-/* What the forward pass and the summary share: rows of any number, mean and rstd as in the kernel. */
+/* What the forward pass and the summary share: rows of any number, mean and rstd as in the kernel.
+ */
 void seed_vit_norm_rows (const SeedVit *vit, const real *x, guint rows, const real *gamma,
     const real *beta, real *y, real *mean, real *rstd);
 

@@ -189,7 +189,7 @@ find_plan (SeedCutter *cutter, const SeedFrame *frame, const SeedPlacement *plac
 static gsize
 align_up (gsize n)
 {
-  return (n + ALIGN - 1) & ~(gsize)(ALIGN - 1);
+  return (n + ALIGN - 1) & ~(gsize) (ALIGN - 1);
 }
 
 /* Rows a ring may have to hold for any box of the frame; chroma has no more rows than luma. */
@@ -204,7 +204,7 @@ line_bytes (const SeedCutter *cutter, const SeedFrame *frame, const SeedPlacemen
 {
   guint taps = seed_axis_max_taps (frame->width, place->width, cutter->filter);
 
-  return align_up (((gsize)frame->width + taps) * sizeof (gint16));
+  return align_up (((gsize) frame->width + taps) * sizeof (gint16));
 }
 
 static gsize
@@ -272,16 +272,16 @@ lane_render (Band *band, Lane *lane, guint v)
   const SeedComponent *in = lane->from;
 
   for (lane->next = MAX (lane->next, from); lane->next < from + count; lane->next++) {
-    const guint8 *row = in->data + (gssize)(down->first + lane->next) * in->stride +
-                        (gsize)across->first * in->step;
+    const guint8 *row = in->data + (gssize) (down->first + lane->next) * in->stride +
+                        (gsize) across->first * in->step;
 
     kernels->unpack (band->line, row, in->step, across->n_used);
     kernels->across (lane->ring + lane->next % lane->ring_rows * band->pitch, band->line, across);
   }
   for (guint k = 0; k < count; k++)
     band->rows[k] = lane->ring + (from + k) % lane->ring_rows * band->pitch;
-  kernels->down (lane->mid, band->rows, down->weights + (gsize)v * down->taps, count, across->n_out,
-      down->bits);
+  kernels->down (lane->mid, band->rows, down->weights + (gsize) v * down->taps, count,
+      across->n_out, down->bits);
 }
 
 /* Row @v of the placed image as R, G, B at its columns of band->rgb. */
@@ -329,11 +329,11 @@ cut_band (guint task, gpointer data)
   const Run *run = data;
   const SeedCutter *cutter = run->cutter;
   const guint size = cutter->image_size, index = task % run->bands;
-  const guint end = (guint)((guint64)size * (index + 1) / run->bands);
+  const guint end = (guint) ((guint64) size * (index + 1) / run->bands);
   Band band;
 
   band_init (&band, run, task / run->bands, cutter->arena + task * run->task_bytes);
-  for (guint y = (guint)((guint64)size * index / run->bands); y < end; y++) {
+  for (guint y = (guint) ((guint64) size * index / run->bands); y < end; y++) {
     const SeedPlacement *place = &band.cut->place;
     gboolean inside = y >= place->y && y - place->y < place->height;
 
@@ -416,7 +416,7 @@ seed_cutter_run (
     guint bands = (threads * BANDS_PER_THREAD + n_cuts - 1) / n_cuts;
     run.bands = CLAMP (bands, 1, MAX (1, cutter->image_size / MIN_BAND_ROWS));
   }
-  run.view_bytes = (gsize)3 * cutter->image_size * cutter->image_size;
+  run.view_bytes = (gsize) 3 * cutter->image_size * cutter->image_size;
   for (guint i = 0; i < n_cuts; i++) {
     cutter->chosen[i] = find_plan (cutter, frame, &cuts[i].place);
     run.task_bytes = MAX (run.task_bytes, band_bytes (cutter, frame, &cuts[i].place));

@@ -6,13 +6,15 @@
  *
  * Words in, features out: the summary of every view and, with #seedteacher:tokens, its tokens, as
  * the model gives them (not normalised). The model is a folder in Hugging Face layout. It decides
- * the geometry of the words: seedpatchify upstream takes image size, patch size, resampling and what
- * of a frame the model wants to see (fit, resize-size, crop-size) from this element's caps. Its fit
- * is a preference: words made with another, because seedpatchify was told so, are taken too.
+ * the geometry of the words: seedpatchify upstream takes image size, patch size, resampling and
+ * what of a frame the model wants to see (fit, resize-size, crop-size) from this element's caps.
+ * Its fit is a preference: words made with another, because seedpatchify was told so, are taken
+ * too.
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=8 ! seedpatchify ! seedteacher model=/srv/models/vit-small ! fakesink dump=true
+ * gst-launch-1.0 videotestsrc num-buffers=8 ! seedpatchify ! seedteacher
+ * model=/srv/models/vit-small ! fakesink dump=true
  * ]|
  *
  * Since: 0.1
@@ -111,8 +113,7 @@ make_stats (SeedTeacher *self)
 }
 
 static void
-seed_teacher_set_property (
-    GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+seed_teacher_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   SeedTeacher *self = SEED_TEACHER (object);
 
@@ -228,9 +229,8 @@ copy_batch_fields (GstStructure *to, const GstStructure *from)
 static GstStructure *
 patches_structure (const SeedModelInfo *info)
 {
-  GstStructure *s
-      = gst_structure_new (SEED_CAPS_PATCHES, "image-size", G_TYPE_INT, (int) info->image_size,
-          "patch-size", G_TYPE_INT, (int) info->patch_size, NULL);
+  GstStructure *s = gst_structure_new (SEED_CAPS_PATCHES, "image-size", G_TYPE_INT,
+      (int) info->image_size, "patch-size", G_TYPE_INT, (int) info->patch_size, NULL);
 
   if (info->interpolation)
     gst_structure_set (s, "interpolation", G_TYPE_STRING, info->interpolation, NULL);
@@ -308,8 +308,8 @@ seed_teacher_set_caps (GstBaseTransform *base, GstCaps *in_caps, GstCaps *out_ca
   g_autoptr (GError) error = NULL;
   const SeedModelInfo *info = seed_model_get_info (model);
 
-  if (!seed_patches_info_from_caps (&self->in, in_caps)
-      || !seed_features_info_from_caps (&self->out, out_caps))
+  if (!seed_patches_info_from_caps (&self->in, in_caps) ||
+      !seed_features_info_from_caps (&self->out, out_caps))
     return FALSE;
   if (self->in.image_size != info->image_size || self->in.patch_size != info->patch_size) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
@@ -323,8 +323,8 @@ seed_teacher_set_caps (GstBaseTransform *base, GstCaps *in_caps, GstCaps *out_ca
   drop_session (self);
   self->session = seed_session_new (model, self->in.batch * self->in.views, &error);
   if (!self->session) {
-    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, NO_SPACE_LEFT, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
     return FALSE;
   }
   self->pool = seed_features_pool_new (&self->out, out_caps);
@@ -337,14 +337,13 @@ announce_model (SeedTeacher *self)
 {
   const SeedModelInfo *info = seed_model_get_info (self->model);
 
-  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
-      seed_model_event_new (info->name, info->sha256, 0));
+  gst_pad_push_event (
+      GST_BASE_TRANSFORM_SRC_PAD (self), seed_model_event_new (info->name, info->sha256, 0));
   self->announce = FALSE;
 }
 
 static GstFlowReturn
-seed_teacher_prepare_output_buffer (
-    GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
+seed_teacher_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
 {
   SeedTeacher *self = SEED_TEACHER (base);
 
@@ -398,8 +397,7 @@ unreadable:
 }
 
 static gboolean
-seed_teacher_transform_meta (
-    GstBaseTransform *base, GstBuffer *out, GstMeta *meta, GstBuffer *in)
+seed_teacher_transform_meta (GstBaseTransform *base, GstBuffer *out, GstMeta *meta, GstBuffer *in)
 {
   return FALSE; /* transform() copies what goes on */
 }
@@ -440,9 +438,9 @@ seed_teacher_class_init (SeedTeacherClass *klass)
       "embeddings are resampled to it (0 = the model's own size)",
       0, MAX_IMAGE_SIZE, DEFAULT_IMAGE_SIZE,
       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
-  properties[PROP_LEDGER] = g_param_spec_boxed ("ledger", "Ledger",
-      "Account of frames in, out and dropped, per stream", SEED_TYPE_LEDGER,
-      G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  properties[PROP_LEDGER] =
+      g_param_spec_boxed ("ledger", "Ledger", "Account of frames in, out and dropped, per stream",
+          SEED_TYPE_LEDGER, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
       "Model name, family, sha256, parameters and memory-bytes", GST_TYPE_STRUCTURE,
       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
