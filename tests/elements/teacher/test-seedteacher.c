@@ -95,6 +95,18 @@ test_fit_may_be_another (void)
   gst_harness_teardown (h);
 }
 
+/* Random crops are of the whole frame, so that teachers with other wishes are shown the same. */
+static void
+test_augment_sees_the_whole_frame (void)
+{
+  GstHarness *h = new_harness ("augment=true", "tokens=true");
+
+  push_frame (h);
+  assert_words (h, "image-size=16,patch-size=4,views=1,batch=1,fit=squash,interpolation=bicubic");
+  assert_features (h, 4);
+  gst_harness_teardown (h);
+}
+
 static void
 test_wrong_image_size (void)
 {
@@ -125,6 +137,7 @@ main (int argc, char **argv)
       "/seedteacher/asks-for-what-the-model-wants", test_asks_for_what_the_model_wants);
   g_test_add_func ("/seedteacher/image-size", test_image_size);
   g_test_add_func ("/seedteacher/fit-may-be-another", test_fit_may_be_another);
+  g_test_add_func ("/seedteacher/augment-sees-the-whole-frame", test_augment_sees_the_whole_frame);
   g_test_add_func ("/seedteacher/wrong-image-size", test_wrong_image_size);
   return g_test_run ();
 }
