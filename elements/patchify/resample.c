@@ -4,7 +4,7 @@
 
 #include "patchify/resample.h"
 
-#define WEIGHT_LIMIT 32766 /* rounding may add one */
+#define WEIGHT_LIMIT (SEED_WEIGHT_MAX - 1) /* rounding may add one */
 
 static double
 filter_support (SeedFilter filter)
@@ -91,7 +91,7 @@ axis_weigh (SeedAxis *axis, guint i, guint *count)
 static guint
 axis_choose_bits (SeedAxis *axis)
 {
-  guint bits = axis->max_bits, count;
+  guint bits = axis->pass == SEED_PASS_FIRST ? SEED_FIRST_BITS : SEED_SECOND_BITS, count;
   double largest = 0.0;
 
   for (guint i = 0; i < axis->n_out; i++) {
@@ -131,6 +131,7 @@ axis_fill (SeedAxis *axis)
 
   axis->taps = taps_for ((axis->b1 - axis->b0) / axis->n_out, axis->n_in, axis->filter);
   axis->bits = axis_choose_bits (axis);
+  axis->shift = axis->pass == SEED_PASS_FIRST ? axis->bits - SEED_MID_BITS : axis->bits;
   for (guint i = 0; i < axis->n_out; i++) {
     guint count;
 
@@ -146,10 +147,10 @@ axis_fill (SeedAxis *axis)
 
 void
 seed_axis_build (SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, SeedFilter filter,
-    guint max_bits)
+    SeedPass pass)
 {
   if (axis->n_in == n_in && axis->n_out == n_out && axis->b0 == b0 && axis->b1 == b1 &&
-      axis->filter == filter && axis->max_bits == max_bits)
+      axis->filter == filter && axis->pass == pass)
     return;
   g_return_if_fail (n_in > 0 && n_out > 0 && b0 < b1 && b1 - b0 <= n_in);
 
@@ -159,7 +160,7 @@ seed_axis_build (SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, 
   axis->b0 = b0;
   axis->b1 = b1;
   axis->filter = filter;
-  axis->max_bits = max_bits;
+  axis->pass = pass;
   axis_fill (axis);
 }
 
@@ -195,7 +196,24 @@ seed_colour_init (SeedColour *colour, double kr, double kb, gboolean full_range)
 }
 
 const SeedResampleKernels *
+seed_resample_kernels_for (SeedCpuLevel level)
+{
+  if (level > seed_cpu_best_level ())
+    return NULL;
+  switch (level) {
+#ifdef __x86_64__
+  case SEED_CPU_AVX512:
+    return &seed_resample_kernels_avx512;
+  case SEED_CPU_AVX2:
+    return &seed_resample_kernels_avx2;
+#endif
+  default:
+    return &seed_resample_kernels_c;
+  }
+}
+
+const SeedResampleKernels *
 seed_resample_kernels (void)
 {
-  return &seed_resample_kernels_c;
+  return seed_resample_kernels_for (seed_cpu_level ());
 }
