@@ -53,7 +53,7 @@ line_bytes (const SeedBand *band, guint step)
 {
   guint taps = seed_axis_max_taps (band->frame->width, band->cut->place.width, band->filter);
 
-  return align_up (((gsize)band->frame->width * step + taps) * sizeof (gint16));
+  return align_up (((gsize)band->frame->width * step + taps + SEED_ROW_MARGIN) * sizeof (gint16));
 }
 
 static guint
@@ -167,6 +167,15 @@ work_init (Work *work, const SeedBand *band, guint8 *workspace)
     find_offset (work, c);
 }
 
+/* Rows that row @v + 1 reads beyond those of row @v. */
+static guint
+rows_ahead (const SeedAxis *down, guint v)
+{
+  if (v + 1 == down->n_out)
+    return 0;
+  return down->start[v + 1] + down->count[v + 1] - down->start[v] - down->count[v];
+}
+
 /* Row @v of the placed image, of the components that lane @l leads. */
 static void
 render_down_first (Work *work, guint l, guint v)
@@ -179,7 +188,7 @@ render_down_first (Work *work, guint l, guint v)
                        (gsize)across->first * in->step;
 
   kernels->down_bytes (work->wide, from, in->stride, down->weights + (gsize)v * down->taps,
-      down->count[v], (gsize)(across->n_used - 1) * in->step + leader->span, down->shift);
+      down->count[v], rows_ahead (down, v), (gsize)(across->n_used - 1) * in->step + leader->span, down->shift);
   for (guint c = l; c < work->n_lanes; c++) {
     const Lane *lane = &work->lane[c];
     const gint16 *line = work->wide;

@@ -148,7 +148,7 @@ down_bytes_block (gint16 *restrict dst, const guint8 *restrict src, gssize strid
 
 static G_GNUC_UNUSED void
 down_bytes_loop (gint16 *restrict dst, const guint8 *restrict src, gssize stride,
-    const gint16 *weights, guint n, gsize width, guint shift)
+    const gint16 *weights, guint n, guint ahead, gsize width, guint shift)
 {
   gsize x = 0;
 
@@ -167,7 +167,7 @@ levels_loop (guint8 *restrict dst, const gint16 *restrict y, guint n, const Seed
     dst[i] = (guint8)clip (((gint32)y[i] * c.y + c.y_add) >> COLOUR_SHIFT, 255);
 }
 
-static void
+static G_GNUC_UNUSED void
 yuv_loop (guint8 *const rgb[3], const gint16 *const yuv[3], guint n, const SeedColour *colour)
 {
   guint8 *restrict r = rgb[0], *restrict g = rgb[1], *restrict b = rgb[2];

@@ -48,6 +48,25 @@ typedef enum {
 #define SEED_TAPS_ALIGN 8
 
 /*
+ * The weights of an axis once more, for registers of SEED_GROUP_LANES 16-bit lanes that are filled
+ * from SEED_GROUP_WINDOW samples in any order. A group is @size neighbouring outputs, whose samples
+ * lie in one window; in a step each output of it meets the next SEED_GROUP_LANES / size samples.
+ * Lanes 2 j and 2 j + 1 hold two neighbouring samples of output j % size of the group.
+ */
+#define SEED_GROUP_LANES 32
+#define SEED_GROUP_WINDOW 64
+
+typedef struct {
+  guint size;       /* 8, 4 or 2; 0: samples of two outputs do not fit a window */
+  guint n;          /* groups, a multiple of 16 / size: some at the end may have no weight */
+  guint steps;      /* of each */
+  guint32 *start;   /* [n], the first sample of the window, as SeedAxis.start */
+  gint16 *position; /* [n, lanes], in the window, at the first step */
+  gint16 *weights;  /* [n, steps, lanes] */
+  gsize room, room_weights;
+} SeedAxisGroups;
+
+/*
  * One axis. Output i = (sum over k < count[i] of weights[i * taps + k] * in[first + start[i] + k])
  * >> shift, rounded. Start with a zeroed struct; building into a used one allocates only when it
  * has to grow.
@@ -66,9 +85,14 @@ typedef struct {
   guint32 *count;      /* [n_out], 1..taps */
   gint16 *weights;     /* [n_out, taps], at most SEED_WEIGHT_MAX */
 
+  SeedAxisGroups groups;
+
   double *work; /* one output's weights */
   gsize room_out, room_weights, room_work;
 } SeedAxis;
+
+/* What can be read of a row beyond the samples an axis uses; it has no weight. */
+#define SEED_ROW_MARGIN 64
 
 /* The most weights one output can need for any box inside the plane, padded. */
 guint seed_axis_max_taps (guint n_in, guint n_out, SeedFilter filter);
@@ -110,17 +134,17 @@ typedef struct {
   void (*unpack) (gint16 *dst, const guint8 *src, guint step, guint n);
   void (*pick) (gint16 *dst, const gint16 *src, guint step, guint n);
 
-  /* One row through a table: line[0] is sample axis->first; another axis->taps samples beyond
-   * n_used can be read (their weights are zero). dst: axis->n_out values of SEED_MID_BITS. */
+  /* One row through a table: line[0] is sample axis->first; another SEED_ROW_MARGIN + axis->taps
+   * samples beyond n_used can be read. dst: axis->n_out values of SEED_MID_BITS. */
   void (*across) (gint16 *dst, const gint16 *line, const SeedAxis *axis);
 
   /* dst[x] = sum over k < n of weights[k] * rows[k][x], x < width, rounded, >> shift, clipped. */
   void (*down) (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n, guint width,
       guint shift);
 
-  /* The same of bytes: row k is src + k * stride. */
+  /* The same of bytes: row k is src + k * stride. Another @ahead rows are going to be asked for. */
   void (*down_bytes) (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weights, guint n,
-      gsize width, guint shift);
+      guint ahead, gsize width, guint shift);
 
   /* Luma (or one of R'G'B') alone. */
   void (*levels) (guint8 *dst, const gint16 *y, guint n, const SeedColour *colour);
