@@ -7,13 +7,13 @@ import sys
 import time
 
 EVERY = 2.0  # seconds between lines
+WINDOW = 22  # steps in one pass over the clip: shots differ in how hard they are, passes do not
 
 
 class Show:
     def __init__(self):
         self.topics = {}
         self.losses = []
-        self.first_loss = None
         self.frames = 0
         self.started = self.last = time.monotonic()
         self.frames_at_last = 0
@@ -40,10 +40,10 @@ class Show:
         fps = (self.frames - self.frames_at_last) / max(now - self.last, 1e-9)
         text = f"  {now - self.started:5.1f} s  {self.frames:5} frames embedded, {fps:6.1f}/s"
         if self.train:
-            recent = self.losses[-10:]
+            recent = self.losses[-WINDOW:]
             loss = sum(recent) / len(recent)
-            self.first_loss = self.first_loss or loss
-            text += f"   step {self.train['step']:4}  loss {loss:6.3f} (at first {self.first_loss:.3f})"
+            first = sum(self.losses[:WINDOW]) / len(self.losses[:WINDOW])
+            text += f"   step {self.train['step']:4}  loss {loss:6.3f} (first pass {first:.3f})"
             teachers = self.train.get("fusion", {}).get("teachers", {})
             text += "   pairs won " + " ".join(
                 f"{name} {100 * won['diagonal']:.0f}%" for name, won in teachers.items())
@@ -71,9 +71,9 @@ def ledger(path):
         stats = json.load(file)
     print("What happened to the frames:")
     for stage in stats["stages"]:
-        for stream, entry in (stage.get("ledger") or {}).items():
+        for stream, entry in stage["ledger"].items():
             dropped = ", ".join(f"{n} {reason}" for reason, n in entry["dropped"].items() if n)
-            print(f"  {stage['name']:20} {stream:8} {entry['in']:6} in = {entry['out']:6} out"
+            print(f"  {stage['node']:10} {stream:8} {entry['in']:6} in = {entry['out']:6} out"
                   f" + {sum(entry['dropped'].values())} dropped{' (' + dropped + ')' if dropped else ''}"
                   f" + {entry['in_flight']} in flight")
 

@@ -35,12 +35,12 @@ seed_patches_info_from_caps (SeedPatchesInfo *info, const GstCaps *caps)
 {
   const GstStructure *s = fixed_structure (caps, SEED_CAPS_PATCHES);
 
-  return s && get_uint (s, "image-size", &info->image_size)
-         && get_uint (s, "patch-size", &info->patch_size) && get_uint (s, "views", &info->views)
-         && get_uint (s, "batch", &info->batch) && get_interned (s, "fit", &info->fit)
-         && get_interned (s, "interpolation", &info->interpolation) && info->patch_size > 0
-         && info->image_size > 0 && info->image_size % info->patch_size == 0 && info->views > 0
-         && info->batch > 0;
+  return s && get_uint (s, "image-size", &info->image_size) &&
+         get_uint (s, "patch-size", &info->patch_size) && get_uint (s, "views", &info->views) &&
+         get_uint (s, "batch", &info->batch) && get_interned (s, "fit", &info->fit) &&
+         get_interned (s, "interpolation", &info->interpolation) && info->patch_size > 0 &&
+         info->image_size > 0 && info->image_size % info->patch_size == 0 && info->views > 0 &&
+         info->batch > 0;
 }
 
 GstCaps *
@@ -76,11 +76,11 @@ seed_features_info_from_caps (SeedFeaturesInfo *info, const GstCaps *caps)
 {
   const GstStructure *s = fixed_structure (caps, SEED_CAPS_FEATURES);
 
-  return s && get_uint (s, "summary-dim", &info->summary_dim)
-         && get_uint (s, "token-dim", &info->token_dim) && get_uint (s, "grid", &info->grid)
-         && get_uint (s, "views", &info->views) && get_uint (s, "batch", &info->batch)
-         && get_interned (s, "space", &info->space) && get_interned (s, "node", &info->node)
-         && info->summary_dim > 0 && info->views > 0 && info->batch > 0;
+  return s && get_uint (s, "summary-dim", &info->summary_dim) &&
+         get_uint (s, "token-dim", &info->token_dim) && get_uint (s, "grid", &info->grid) &&
+         get_uint (s, "views", &info->views) && get_uint (s, "batch", &info->batch) &&
+         get_interned (s, "space", &info->space) && get_interned (s, "node", &info->node) &&
+         info->summary_dim > 0 && info->views > 0 && info->batch > 0;
 }
 
 GstCaps *

@@ -23,9 +23,9 @@ seed_event_parse (GstEvent *event, SeedEvent *parsed)
   parsed->event = gst_structure_get_string (s, "event");
   parsed->stream = gst_structure_get_string (s, "stream");
   parsed->reason = gst_structure_get_string (s, "reason");
-  return parsed->event && parsed->stream && parsed->reason
-         && gst_structure_get_uint64 (s, "id", &parsed->id)
-         && gst_structure_get_int64 (s, "time-ns", &parsed->time_ns);
+  return parsed->event && parsed->stream && parsed->reason &&
+         gst_structure_get_uint64 (s, "id", &parsed->id) &&
+         gst_structure_get_int64 (s, "time-ns", &parsed->time_ns);
 }
 
 GstEvent *
@@ -37,8 +37,7 @@ seed_model_event_new (const char *name, const char *sha256, guint64 step)
 }
 
 gboolean
-seed_model_event_parse (
-    GstEvent *event, const char **name, const char **sha256, guint64 *step)
+seed_model_event_parse (GstEvent *event, const char **name, const char **sha256, guint64 *step)
 {
   const GstStructure *s = gst_event_get_structure (event);
 

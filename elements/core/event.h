@@ -33,10 +33,11 @@ gboolean seed_event_parse (GstEvent *event, SeedEvent *parsed);
  */
 #define SEED_MODEL_EVENT_NAME "seed-model"
 
-/* @sha256: of the weights file, "" when they were never in a file; @step: training step, 0 if none */
+/* @sha256: of the weights file, "" when they were never in a file; @step: training step, 0 if none
+ */
 GstEvent *seed_model_event_new (const char *name, const char *sha256, guint64 step);
-gboolean seed_model_event_parse (
-    GstEvent *event, const char **name, const char **sha256, guint64 *step);
+gboolean
+seed_model_event_parse (GstEvent *event, const char **name, const char **sha256, guint64 *step);
 
 /* Realtime in ns since the epoch. */
 gint64 seed_realtime_ns (void);

@@ -104,8 +104,7 @@ seed_features_unmap (SeedFeaturesMap *map, GstBuffer *buffer)
 void
 seed_features_resize (GstBuffer *buffer, const SeedFeaturesInfo *info, guint n_items)
 {
-  gst_memory_resize (
-      gst_buffer_peek_memory (buffer, 0), 0, n_items * item_summary_size (info));
+  gst_memory_resize (gst_buffer_peek_memory (buffer, 0), 0, n_items * item_summary_size (info));
   if (gst_buffer_n_memory (buffer) > 1)
     gst_memory_resize (gst_buffer_peek_memory (buffer, 1), 0, n_items * item_tokens_size (info));
 }

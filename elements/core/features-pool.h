@@ -5,7 +5,8 @@
 
 /*
  * Buffers of application/x-seed-features: memory 0 the summaries, memory 1 the tokens, both for a
- * full batch and recycled. A short batch shrinks the memories of its buffer; the pool restores them.
+ * full batch and recycled. A short batch shrinks the memories of its buffer; the pool restores
+ * them.
  */
 GstBufferPool *seed_features_pool_new (const SeedFeaturesInfo *info, const GstCaps *caps);
 

@@ -11,7 +11,7 @@
 struct _SeedLedger {
   gatomicrefcount refs;
   GMutex lock;
-  GHashTable *entries; /* stream -> SeedLedgerEntry, owned; keys are the entries' stream */
+  GHashTable *entries;   /* stream -> SeedLedgerEntry, owned; keys are the entries' stream */
   SeedLedgerEntry *last; /* most calls are about the same stream as the call before */
   guint64 busy_count, busy_total, busy_max;
   guint64 busy[N_BUCKETS];
@@ -168,8 +168,8 @@ bucket_of (guint64 ns)
 
   if (log2 < STEPS_LOG2)
     return (guint) ns;
-  return ((log2 - STEPS_LOG2 + 1) << STEPS_LOG2)
-         + (guint) ((ns >> (log2 - STEPS_LOG2)) & ((1u << STEPS_LOG2) - 1));
+  return ((log2 - STEPS_LOG2 + 1) << STEPS_LOG2) +
+         (guint) ((ns >> (log2 - STEPS_LOG2)) & ((1u << STEPS_LOG2) - 1));
 }
 
 static guint64

@@ -7,9 +7,9 @@
 
 static struct {
   GMutex lock;
-  GCond work;  /* workers: a region began, or ended */
-  GCond done;  /* the caller: the last task of its region ended */
-  GCond turn;  /* callers waiting for their region */
+  GCond work;      /* workers: a region began, or ended */
+  GCond done;      /* the caller: the last task of its region ended */
+  GCond turn;      /* callers waiting for their region */
   guint n_threads; /* 0 until configured or started */
   gboolean started;
 

@@ -20,8 +20,7 @@ stream_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
 }
 
 static gboolean
-stream_meta_transform (
-    GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type, gpointer data)
+stream_meta_transform (GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type, gpointer data)
 {
   seed_buffer_copy_stream_meta (to, (SeedStreamMeta *) meta);
   return TRUE;
@@ -57,7 +56,8 @@ seed_buffer_copy_stream_metas (GstBuffer *to, GstBuffer *from)
 }
 
 #define FOREACH_STREAM(buffer, name, statement)                                                    \
-  G_STMT_START {                                                                                   \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
     gpointer state_ = NULL;                                                                        \
     SeedStreamMeta *meta_ = seed_buffer_iterate_stream_meta (buffer, &state_);                     \
     const char *name = meta_ ? meta_->stream : "-";                                                \

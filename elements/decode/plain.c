@@ -106,7 +106,7 @@ acquire (Known *known)
 
     known->pool = gst_video_buffer_pool_new ();
     config = gst_buffer_pool_get_config (known->pool);
-    gst_buffer_pool_config_set_params (config, known->caps, (guint)known->info.size, 0, 0);
+    gst_buffer_pool_config_set_params (config, known->caps, (guint) known->info.size, 0, 0);
     gst_buffer_pool_set_config (known->pool, config);
     gst_buffer_pool_set_active (known->pool, TRUE);
   }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/ratecap.h"
 
-#define FORGIVEN_SLOTS 0.1
+#define FORGIVEN_NS 1000000
 
 void
 seed_rate_cap_init (SeedRateCap *cap, double fps)
@@ -14,6 +14,7 @@ gboolean
 seed_rate_cap_keep (SeedRateCap *cap, guint64 time_ns)
 {
   guint64 slot;
+  double forgiven;
 
   if (cap->fps <= 0)
     return TRUE;
@@ -24,7 +25,8 @@ seed_rate_cap_keep (SeedRateCap *cap, guint64 time_ns)
     return TRUE;
   }
   cap->last_ns = time_ns;
-  slot = (guint64)((double)(time_ns - cap->base_ns) * 1e-9 * cap->fps + FORGIVEN_SLOTS);
+  forgiven = MIN (FORGIVEN_NS, 0.5e9 / cap->fps);
+  slot = (guint64) (((double) (time_ns - cap->base_ns) + forgiven) * 1e-9 * cap->fps);
   if (slot == cap->slot)
     return FALSE;
   cap->slot = slot;

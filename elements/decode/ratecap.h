@@ -7,9 +7,9 @@ G_BEGIN_DECLS
 
 /**
  * Thins a stream to at most so many frames a second of its own time. Time is cut into slots of
- * 1/fps from the first frame; the first frame of a slot is kept. A tenth of a slot is forgiven, so
- * that timestamps rounded to a millisecond do not lose frames of a stream that is exactly at the
- * cap. Time that goes backwards (a loop, a new session) starts over. Plain data, not thread-safe.
+ * 1/fps from the first frame; the first frame of a slot is kept. A millisecond is forgiven, so that
+ * rounded timestamps do not lose frames of a stream that is exactly at the cap. Time that goes
+ * backwards (a loop, a new session) starts over. Plain data, not thread-safe.
  */
 typedef struct {
   double fps; /* 0: keeps everything */

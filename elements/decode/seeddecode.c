@@ -159,8 +159,8 @@ read_specs (SeedDecode *self, GError **error)
         "stream \"%s\" is not a stream id; use 1 to 63 of a-z, 0-9 and -", stream ? stream : "");
     return NULL;
   }
-  specs = g_ptr_array_new_with_free_func ((GDestroyNotify)seed_stream_spec_free);
-  g_ptr_array_add (specs, seed_stream_spec_new (stream, uri, -1, FALSE));
+  specs = g_ptr_array_new_with_free_func ((GDestroyNotify) seed_stream_spec_free);
+  g_ptr_array_add (specs, seed_stream_spec_new (stream, uri, -1));
   return specs;
 }
 
@@ -178,7 +178,7 @@ is_live (SeedDecode *self)
     return FALSE;
   specs = read_specs (self, NULL);
   for (guint i = 0; specs && i < specs->len; i++) {
-    if (seed_uri_is_live (((SeedStreamSpec *)g_ptr_array_index (specs, i))->uri))
+    if (seed_uri_is_live (((SeedStreamSpec *) g_ptr_array_index (specs, i))->uri))
       return TRUE;
   }
   return FALSE;
@@ -339,7 +339,6 @@ static void
 push_eos (SeedDecode *self)
 {
   push_start (self);
-  push_segment (self);
   gst_pad_push_event (self->src, gst_event_new_eos ());
   gst_pad_pause_task (self->src);
 }
@@ -435,7 +434,6 @@ push_down (SeedDecode *self, guint lane)
 
   seed_decode_stream_get_state (stream, &reason);
   push_start (self);
-  push_segment (self);
   gst_pad_push_event (
       self->src, seed_event_new ("stream-down", seed_decode_stream_get_id (stream), reason));
 }
@@ -495,7 +493,7 @@ push_loop (gpointer data)
 static void
 drop_flushed (guint lane, SeedLaneItem item, gpointer data)
 {
-  seed_ledger_drop_buffer (((SeedDecode *)data)->ledger, item.frame, SEED_DROP_FLUSHED);
+  seed_ledger_drop_buffer (((SeedDecode *) data)->ledger, item.frame, SEED_DROP_FLUSHED);
   gst_buffer_unref (item.frame);
   gst_caps_unref (item.format);
 }
@@ -674,7 +672,7 @@ open_streams (SeedDecode *self)
   GST_OBJECT_UNLOCK (self);
   self->lanes = seed_lanes_new (n, QUEUED_FRAMES, in_turns);
   for (guint i = 0; i < n; i++) {
-    SeedStreamSpec spec = *(SeedStreamSpec *)g_ptr_array_index (self->specs, i);
+    SeedStreamSpec spec = *(SeedStreamSpec *) g_ptr_array_index (self->specs, i);
     SeedDecodeStream *stream;
 
     spec.max_fps = spec.max_fps < 0 ? max_fps : spec.max_fps;
@@ -686,7 +684,7 @@ open_streams (SeedDecode *self)
   GST_OBJECT_LOCK (self);
   self->running = g_steal_pointer (&running);
   GST_OBJECT_UNLOCK (self);
-  g_atomic_int_set (&self->n_alive, (int)n);
+  g_atomic_int_set (&self->n_alive, (int) n);
   self->is_up = g_array_sized_new (FALSE, TRUE, sizeof (gboolean), n);
   g_array_set_size (self->is_up, n);
   self->started = self->has_segment = self->is_over = FALSE;
@@ -740,7 +738,7 @@ change_own_state (GstElement *element, GstStateChange transition)
 {
   g_autoptr (GTypeClass) klass = g_type_class_ref (GST_TYPE_ELEMENT);
 
-  return ((GstElementClass *)klass)->change_state (element, transition);
+  return ((GstElementClass *) klass)->change_state (element, transition);
 }
 
 static GstStateChangeReturn
@@ -812,7 +810,8 @@ install_properties (GObjectClass *klass)
           "Id of the stream that uri names: 1 to 63 of a-z, 0-9 and -", DEFAULT_STREAM, settable));
   g_object_class_install_property (klass, PROP_STREAMS,
       g_param_spec_string ("streams", "Streams",
-          "Several streams: stream, id=ID, uri=\"URI\"[, max-fps=N][, loop=true]; stream, ...",
+          "Several streams: stream, id=ID, uri=\"URI\"[, max-fps=N][, loop=true][, passes=N]; "
+          "stream, ...",
           NULL, settable));
   g_object_class_install_property (klass, PROP_MAX_FPS,
       g_param_spec_double ("max-fps", "Maximum frame rate",

@@ -17,6 +17,10 @@ GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 /* GstAutoplugSelectResult, which the playback plugin keeps to itself */
 enum { AUTOPLUG_TRY, AUTOPLUG_EXPOSE };
 
+/* see hold_until_adopted: a second at most */
+#define HOLD_US 100
+#define MAX_HOLDS 10000
+
 struct _SeedDecodeStream {
   GstBin parent;
 
@@ -89,7 +93,7 @@ pass_is_over (SeedDecodeStream *self)
         "it ended without a frame that could be decoded; check that the file is whole");
   } else if (live) {
     settle (self, SEED_DECODE_FAILED, "the source stopped sending; check that it is still up");
-  } else if (self->spec->loop) {
+  } else if (self->spec->loop || self->passes < self->spec->passes) {
     self->callbacks.again (self, self->callbacks.data);
   } else {
     reason =
@@ -107,9 +111,9 @@ count_busy (SeedDecodeStream *self)
   gint64 ns;
 
   clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
-  ns = (gint64)now.tv_sec * GST_SECOND + now.tv_nsec;
+  ns = (gint64) now.tv_sec * GST_SECOND + now.tv_nsec;
   if (self->thread == g_thread_self ())
-    seed_ledger_busy (self->ledger, (guint64)(ns - self->thread_cpu_ns));
+    seed_ledger_busy (self->ledger, (guint64) (ns - self->thread_cpu_ns));
   self->thread = g_thread_self ();
   self->thread_cpu_ns = ns;
 }
@@ -127,7 +131,7 @@ on_decoded (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   self->n_decoded++;
   self->pass_frames++;
   if (!GST_CLOCK_TIME_IS_VALID (pts))
-    pts = (GstClockTime)g_get_monotonic_time () * GST_USECOND;
+    pts = (GstClockTime) g_get_monotonic_time () * GST_USECOND;
   keep = seed_rate_cap_keep (&self->cap, pts);
   g_mutex_lock (&self->lock);
   self->n_seen++;
@@ -154,7 +158,7 @@ capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
   GstClockTimeDiff age;
 
   if (meta)
-    return (gint64)meta->timestamp;
+    return (gint64) meta->timestamp;
   if (!seed_decode_stream_is_live (self) || !GST_CLOCK_TIME_IS_VALID (running))
     return seed_realtime_ns ();
   clock = gst_element_get_clock (GST_ELEMENT (self));
@@ -162,7 +166,7 @@ capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
     return seed_realtime_ns ();
   age = GST_CLOCK_DIFF (
       gst_element_get_base_time (GST_ELEMENT (self)) + running, gst_clock_get_time (clock));
-  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff)(60 * GST_SECOND));
+  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff) (60 * GST_SECOND));
 }
 
 /* Times on the owner's pad: the running time of the frame, going on from pass to pass. */
@@ -262,12 +266,17 @@ static gboolean
 frames_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   SeedDecodeStream *self = SEED_DECODE_STREAM (parent);
+  GstVideoInfo info;
+  GstCaps *caps;
 
   if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
     return gst_pad_query_default (pad, parent, query);
+  gst_query_parse_allocation (query, &caps, NULL);
+  if (!caps || !gst_video_info_from_caps (&info, caps))
+    return FALSE;
   /* The decoder may keep its own strides; the owner copies where a later stage cannot read them. */
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
-  gst_query_add_allocation_pool (query, NULL, 0, self->n_queued + 2, 0);
+  gst_query_add_allocation_pool (query, NULL, (guint) info.size, self->n_queued + 2, 0);
   return TRUE;
 }
 
@@ -360,6 +369,33 @@ on_no_more_pads (GstElement *decoder, SeedDecodeStream *self)
   g_mutex_unlock (&self->lock);
   settle (
       self, SEED_DECODE_FAILED, reason ? reason : "it has no video stream; give a URI with video");
+}
+
+/* decodebin silences an element while it tries it, and forgets what the element says between the
+ * start of its task and the end of the trial: a demuxer that gives up at once on a broken file
+ * would be waited for for ever. So a task's first read waits for the end of the trial, which is
+ * when decodebin unlocks the element's state, some microseconds later. */
+static GstPadProbeReturn
+hold_until_adopted (GstPad *pad, GstPadProbeInfo *info, gpointer trier)
+{
+  g_autoptr (GstElement) element = gst_pad_get_parent_element (pad);
+
+  for (guint i = 0; element && g_thread_self () != trier && i < MAX_HOLDS; i++) {
+    if (!gst_element_is_locked_state (element))
+      break;
+    g_usleep (HOLD_US);
+  }
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static void
+on_deep_element_added (GstBin *bin, GstBin *sub_bin, GstElement *element, gpointer unused)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+
+  if (sink && gst_element_is_locked_state (element))
+    gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_PULL, hold_until_adopted,
+        g_thread_self (), NULL);
 }
 
 /* A fresh decoder for every pass: starting over is exact for every container, seeking is not. */
@@ -620,7 +656,7 @@ seed_decode_stream_new (const SeedStreamSpec *spec, SeedLanes *lanes, guint inde
   SeedDecodeStream *self = g_object_new (SEED_TYPE_DECODE_STREAM, "name", name, "async-handling",
       TRUE, NULL); /* goes on to PLAYING by itself, whatever the others do */
 
-  self->spec = seed_stream_spec_new (spec->id, spec->uri, spec->max_fps, spec->loop);
+  self->spec = seed_stream_spec_copy (spec);
   self->lanes = lanes;
   self->lane = index;
   self->n_queued = n_queued;
@@ -677,6 +713,7 @@ seed_decode_stream_init (SeedDecodeStream *self)
   g_mutex_init (&self->lock);
   self->frames = gst_pad_new_from_static_template (&frames_template, "frames");
   gst_object_set_parent (GST_OBJECT (self->frames), GST_OBJECT (self));
+  g_signal_connect (self, "deep-element-added", G_CALLBACK (on_deep_element_added), NULL);
   gst_pad_set_chain_function (self->frames, frames_chain);
   gst_pad_set_event_function (self->frames, frames_event);
   gst_pad_set_query_function (self->frames, frames_query);

@@ -7,7 +7,7 @@
 #include "decode/streams.h"
 
 #define MAX_ID 63
-#define ALLOWED_FIELDS "id, uri, max-fps, loop"
+#define ALLOWED_FIELDS "id, uri, max-fps, loop, passes"
 
 typedef struct {
   const char *text, *p;
@@ -26,15 +26,25 @@ seed_stream_id_is_valid (const char *id)
 }
 
 SeedStreamSpec *
-seed_stream_spec_new (const char *id, const char *uri, double max_fps, gboolean loop)
+seed_stream_spec_new (const char *id, const char *uri, double max_fps)
 {
   SeedStreamSpec *spec = g_new0 (SeedStreamSpec, 1);
 
   spec->id = g_strdup (id);
   spec->uri = g_strdup (uri);
   spec->max_fps = max_fps;
-  spec->loop = loop;
+  spec->passes = 1;
   return spec;
+}
+
+SeedStreamSpec *
+seed_stream_spec_copy (const SeedStreamSpec *spec)
+{
+  SeedStreamSpec *copy = seed_stream_spec_new (spec->id, spec->uri, spec->max_fps);
+
+  copy->loop = spec->loop;
+  copy->passes = spec->passes;
+  return copy;
 }
 
 void
@@ -59,7 +69,7 @@ fail (const Scanner *s, SeedErrorCode code, GError **error, const char *format, 
   what = g_strdup_vprintf (format, args);
   va_end (args);
   g_set_error (error, SEED_ERROR, code, "streams: stream %u%s%s%s (byte %u): %s", s->number,
-      id ? " \"" : "", id ? id : "", id ? "\"" : "", (guint)(s->p - s->text), what);
+      id ? " \"" : "", id ? id : "", id ? "\"" : "", (guint) (s->p - s->text), what);
   return FALSE;
 }
 
@@ -108,11 +118,11 @@ scan_escape (Scanner *s, GString *value)
   for (int i = 0; i < 3; i++, s->p++) {
     if (*s->p < '0' || *s->p > '7')
       return FALSE;
-    code = code * 8 + (guint)(*s->p - '0');
+    code = code * 8 + (guint) (*s->p - '0');
   }
   if (code == 0)
     return FALSE;
-  g_string_append_c (value, (char)code);
+  g_string_append_c (value, (char) code);
   return TRUE;
 }
 
@@ -138,7 +148,7 @@ scan_quoted (Scanner *s, GError **error)
     return NULL;
   }
   s->p++;
-  if (!g_utf8_validate (value->str, (gssize)value->len, NULL)) {
+  if (!g_utf8_validate (value->str, (gssize) value->len, NULL)) {
     fail (s, SEED_ERROR_FORMAT, error, "a value is not UTF-8");
     return NULL;
   }
@@ -190,9 +200,22 @@ set_loop (Scanner *s, const char *value, GError **error)
   return TRUE;
 }
 
+static gboolean
+set_passes (Scanner *s, const char *value, GError **error)
+{
+  guint64 passes;
+
+  if (!g_ascii_string_to_unsigned (value, 10, 1, SEED_STREAMS_MAX_PASSES, &passes, NULL))
+    return fail (s, SEED_ERROR_INVALID, error, "passes \"%s\" is not a number from 1 to %d", value,
+        SEED_STREAMS_MAX_PASSES);
+  s->spec->passes = (guint) passes;
+  return TRUE;
+}
+
 static const char *const string_types[] = { "string", "str", "s", NULL };
 static const char *const number_types[] = { "double", "d", "float", "f", "int", "i", "uint", "u",
   NULL };
+static const char *const count_types[] = { "uint", "u", "int", "i", NULL };
 static const char *const boolean_types[] = { "boolean", "bool", "b", NULL };
 
 static const struct {
@@ -204,6 +227,7 @@ static const struct {
   { "uri", set_uri, string_types },
   { "max-fps", set_max_fps, number_types },
   { "loop", set_loop, boolean_types },
+  { "passes", set_passes, count_types },
 };
 
 /* "(type)" when there is one */
@@ -273,7 +297,7 @@ static gboolean
 is_known (GPtrArray *specs, const char *id)
 {
   for (guint i = 0; i < specs->len; i++) {
-    if (g_str_equal (((SeedStreamSpec *)g_ptr_array_index (specs, i))->id, id))
+    if (g_str_equal (((SeedStreamSpec *) g_ptr_array_index (specs, i))->id, id))
       return TRUE;
   }
   return FALSE;
@@ -282,7 +306,7 @@ is_known (GPtrArray *specs, const char *id)
 static gboolean
 add_stream (Scanner *s, GPtrArray *specs, GError **error)
 {
-  g_autoptr (SeedStreamSpec) spec = seed_stream_spec_new (NULL, NULL, -1, FALSE);
+  g_autoptr (SeedStreamSpec) spec = seed_stream_spec_new (NULL, NULL, -1);
 
   s->spec = spec;
   s->number++;
@@ -308,7 +332,7 @@ seed_stream_specs_parse (const char *text, GError **error)
         SEED_STREAMS_MAX_BYTES);
     return NULL;
   }
-  specs = g_ptr_array_new_with_free_func ((GDestroyNotify)seed_stream_spec_free);
+  specs = g_ptr_array_new_with_free_func ((GDestroyNotify) seed_stream_spec_free);
   do {
     skip_space (&s);
     if (*s.p && *s.p != ';' && !add_stream (&s, specs, error))

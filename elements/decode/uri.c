@@ -38,7 +38,7 @@ gboolean
 seed_uri_is_live (const char *uri)
 {
   const char *colon = uri ? strchr (uri, ':') : NULL;
-  gsize length = colon ? (gsize)(colon - uri) : 0;
+  gsize length = colon ? (gsize) (colon - uri) : 0;
 
   for (guint i = 0; length > 0 && i < G_N_ELEMENTS (live_schemes); i++) {
     if (strlen (live_schemes[i]) == length &&

@@ -123,7 +123,7 @@ mean_of (const float *values, guint n)
 static float
 reduce_mean (const float *values, guint n, guint pick)
 {
-  return (float)mean_of (values, n);
+  return (float) mean_of (values, n);
 }
 
 static float
@@ -185,7 +185,7 @@ seed_fusion_tally_add (SeedFusionTally *to, const SeedFusionTally *from)
 static double
 share (guint64 part, guint64 whole)
 {
-  return whole ? (double)part / (double)whole : 0;
+  return whole ? (double) part / (double) whole : 0;
 }
 
 void
@@ -202,8 +202,8 @@ seed_fusion_tally_shares (const SeedFusionTally *tally, guint n_teachers, double
 void
 seed_fusion_similarity (const float *y, guint b, guint width, float *s)
 {
-  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int)b, (int)b, (int)width, 1.0f, y,
-      (int)(2 * width), y + width, (int)(2 * width), 0.0f, s, (int)b);
+  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int) b, (int) b, (int) width, 1.0f, y,
+      (int) (2 * width), y + width, (int) (2 * width), 0.0f, s, (int) b);
 }
 
 static guint64
@@ -216,7 +216,7 @@ item_key (guint64 seed, const SeedFusionItem *item)
 static guint
 draw (guint64 row_key, guint64 column_key, guint n)
 {
-  return (guint)(((unsigned __int128)seed_hash (row_key, column_key) * n) >> 64);
+  return (guint) (((unsigned __int128) seed_hash (row_key, column_key) * n) >> 64);
 }
 
 guint
@@ -280,7 +280,7 @@ seed_fuse_affinity (const SeedFusionParams *params, const float *const *s, guint
   g_return_if_fail (n_teachers > 0 && n_teachers <= SEED_FUSION_MAX_TEACHERS);
   for (guint i = 0; i < b; i++) {
     for (guint j = 0; j < b; j++) {
-      gsize at = (gsize)i * b + j;
+      gsize at = (gsize) i * b + j;
 
       for (guint t = 0; t < n_teachers; t++)
         values[t] = s[t][at];
@@ -288,7 +288,7 @@ seed_fuse_affinity (const SeedFusionParams *params, const float *const *s, guint
     }
   }
   tally->n_diagonal += b;
-  tally->n_off_diagonal += (guint64)b * (b - 1);
+  tally->n_off_diagonal += (guint64) b * (b - 1);
 }
 
 guint
@@ -307,7 +307,7 @@ static void
 concat_row (const float *const *y, const guint *widths, guint n_teachers, guint r, float *out)
 {
   for (guint t = 0; t < n_teachers; t++) {
-    memcpy (out, y[t] + (gsize)r * widths[t], widths[t] * sizeof (float));
+    memcpy (out, y[t] + (gsize) r * widths[t], widths[t] * sizeof (float));
     out += widths[t];
   }
 }
@@ -320,7 +320,7 @@ reduce_row (
 
   for (guint i = 0; i < width; i++) {
     for (guint t = 0; t < n_teachers; t++)
-      values[t] = y[t][(gsize)r * width + i];
+      values[t] = y[t][(gsize) r * width + i];
     out[i] = func (values, n_teachers, 0);
   }
 }
@@ -331,12 +331,12 @@ normalise (float *row, guint width)
   double norm = 0;
 
   for (guint i = 0; i < width; i++)
-    norm += (double)row[i] * row[i];
+    norm += (double) row[i] * row[i];
   norm = sqrt (norm);
   if (!isfinite (norm) || norm == 0)
     return FALSE;
   for (guint i = 0; i < width; i++)
-    row[i] = (float)(row[i] / norm);
+    row[i] = (float) (row[i] / norm);
   return TRUE;
 }
 
@@ -348,7 +348,7 @@ seed_fuse_features (const SeedFusionStrategy *strategy, const float *const *y, c
 
   g_return_val_if_fail (n_teachers > 0 && n_teachers <= SEED_FUSION_MAX_TEACHERS, FALSE);
   for (guint r = 0; r < n; r++) {
-    float *row = out + (gsize)r * width;
+    float *row = out + (gsize) r * width;
 
     if (strategy->output == SEED_FUSION_CONCAT)
       concat_row (y, widths, n_teachers, r, row);

@@ -199,7 +199,7 @@ seed_fuser_calibrate (SeedFuser *fuser, const float *const *summaries, guint b, 
 static void
 reserve (SeedFuser *fuser, guint b)
 {
-  gsize rows = (gsize)b * fuser->views;
+  gsize rows = (gsize) b * fuser->views;
   guint widest_in = 0, widest_out = 0;
 
   if (b <= fuser->capacity)
@@ -212,7 +212,7 @@ reserve (SeedFuser *fuser, guint b)
   fuser->centred = g_new (float, rows *widest_in);
   fuser->whitened = g_new (float, rows *widest_out);
   for (guint t = 0; t < fuser->n_teachers; t++) {
-    gsize n = seed_fuser_output (fuser) == SEED_FUSION_AFFINITY  ? (gsize)b * b
+    gsize n = seed_fuser_output (fuser) == SEED_FUSION_AFFINITY  ? (gsize) b * b
               : seed_fuser_output (fuser) == SEED_FUSION_ALIGNED ? rows * width_of (fuser, 0)
                                                                  : rows * width_of (fuser, t);
 
@@ -242,7 +242,7 @@ gboolean
 seed_fuser_run (SeedFuser *fuser, const float *const *summaries, const SeedFusionItem *items,
     guint b, float *out, SeedFusionTally *tally, GError **error)
 {
-  const float *const *values = (const float *const *)fuser->values;
+  const float *const *values = (const float *const *) fuser->values;
   guint widths[SEED_FUSION_MAX_TEACHERS];
 
   g_return_val_if_fail (fuser->whitening != NULL, FALSE);

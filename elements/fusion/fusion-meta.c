@@ -84,7 +84,7 @@ seed_buffer_get_fusion_meta (GstBuffer *buffer, SeedFusionShares *shares)
     return FALSE;
 
   names = g_value_get_boxed (teachers);
-  shares->n_teachers = names ? g_strv_length ((char **)names) : 0;
+  shares->n_teachers = names ? g_strv_length ((char **) names) : 0;
   if (shares->n_teachers > SEED_FUSION_MAX_TEACHERS)
     return FALSE;
   for (guint t = 0; t < shares->n_teachers; t++)

@@ -55,9 +55,9 @@ find_or_insert (SeedPairing *pairing, guint64 number)
   GList *after = pairing->held.tail;
   SeedPair *pair;
 
-  while (after && ((SeedPair *)after->data)->number > number)
+  while (after && ((SeedPair *) after->data)->number > number)
     after = after->prev;
-  if (after && ((SeedPair *)after->data)->number == number)
+  if (after && ((SeedPair *) after->data)->number == number)
     return after->data;
 
   pair = g_malloc0 (sizeof (SeedPair) + pairing->n_inputs * sizeof (gpointer));

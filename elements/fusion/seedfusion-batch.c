@@ -65,7 +65,7 @@ make_fuser (SeedFusion *self, const SeedFeaturesInfo *infos, guint n, GError **e
     .strategy = self->made_strategy,
     .calibration = self->calibration,
     .whitening = self->made_whitening,
-    .duplicate_window_ns = (gint64)self->duplicate_window_ms * GST_MSECOND,
+    .duplicate_window_ns = (gint64) self->duplicate_window_ms * GST_MSECOND,
     .duplicate_cosine = self->duplicate_cosine,
     .seed = self->seed,
   };
@@ -135,7 +135,7 @@ make_caps (SeedFusion *self, guint batch)
   SeedFeaturesInfo info = { .views = self->infos[0].views, .batch = batch };
 
   if (gives_affinity (self))
-    return gst_caps_new_simple (SEED_CAPS_AFFINITY, "batch", G_TYPE_INT, (int)batch, "strategy",
+    return gst_caps_new_simple (SEED_CAPS_AFFINITY, "batch", G_TYPE_INT, (int) batch, "strategy",
         G_TYPE_STRING, self->made_strategy, NULL);
   space = space_name (self);
   info.summary_dim = seed_fuser_width (self->fuser);
@@ -148,8 +148,8 @@ static gsize
 output_size (SeedFusion *self, guint n_items)
 {
   gsize n = gives_affinity (self)
-                ? (gsize)n_items * n_items
-                : (gsize)n_items * self->infos[0].views * seed_fuser_width (self->fuser);
+                ? (gsize) n_items * n_items
+                : (gsize) n_items * self->infos[0].views * seed_fuser_width (self->fuser);
 
   return n * sizeof (float);
 }
@@ -165,7 +165,7 @@ renew_pool (SeedFusion *self, GstCaps *caps, guint batch)
   }
   self->pool = gst_buffer_pool_new ();
   config = gst_buffer_pool_get_config (self->pool);
-  gst_buffer_pool_config_set_params (config, caps, (guint)output_size (self, batch), 0, 0);
+  gst_buffer_pool_config_set_params (config, caps, (guint) output_size (self, batch), 0, 0);
   gst_buffer_pool_set_config (self->pool, config);
   gst_buffer_pool_set_active (self->pool, TRUE);
   g_free (self->items);
@@ -323,9 +323,8 @@ read_items (SeedFusion *self, GstBuffer *buffer, Batch *batch, GError **error)
 
     item->stream = meta->stream;
     item->frame = meta->frame;
-    item->time_ns = GST_CLOCK_TIME_IS_VALID (meta->pts) ? (gint64)meta->pts
-                    : meta->capture_ns > 0              ? meta->capture_ns
-                                                        : -1;
+    /* images of a set have no PTS: how fast they were read says nothing about their likeness */
+    item->time_ns = GST_CLOCK_TIME_IS_VALID (meta->pts) ? (gint64) meta->pts : -1;
   }
   return TRUE;
 }
@@ -334,7 +333,7 @@ static gboolean
 map_summary (SeedFusion *self, guint t, GstBuffer *buffer, Batch *batch, GError **error)
 {
   const SeedFeaturesInfo *info = &self->infos[t];
-  gsize expected = (gsize)batch->n_items * info->views * info->summary_dim * sizeof (float);
+  gsize expected = (gsize) batch->n_items * info->views * info->summary_dim * sizeof (float);
   GstMapInfo *map = &batch->maps[t];
   GstMemory *memory = gst_buffer_n_memory (buffer) ? gst_buffer_peek_memory (buffer, 0) : NULL;
 
@@ -344,8 +343,8 @@ map_summary (SeedFusion *self, guint t, GstBuffer *buffer, Batch *batch, GError 
     return FALSE;
   }
   batch->n_mapped++;
-  batch->summaries[t] = (const float *)map->data;
-  if (map->size == expected && (guintptr)map->data % sizeof (float) == 0)
+  batch->summaries[t] = (const float *) map->data;
+  if (map->size == expected && (guintptr) map->data % sizeof (float) == 0)
     return TRUE;
   g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
       "the summary of %s has %" G_GSIZE_FORMAT " bytes%s, expected %" G_GSIZE_FORMAT
@@ -386,7 +385,7 @@ open_batch (SeedFusion *self, SeedPair *pair, Batch *batch, GError **error)
 static void
 copy_identity (GstBuffer *to, GstBuffer *from)
 {
-  gst_buffer_copy_into (to, from, GST_BUFFER_COPY_TIMESTAMPS, 0, (gsize)-1);
+  gst_buffer_copy_into (to, from, GST_BUFFER_COPY_TIMESTAMPS, 0, (gsize) -1);
   seed_buffer_copy_stream_metas (to, from);
 }
 
@@ -447,14 +446,14 @@ fuse_into (SeedFusion *self, Batch *batch, GstBuffer *out, SeedFusionTally *tall
   GstMapInfo map;
   gboolean ok;
 
-  gst_buffer_resize (out, 0, (gssize)output_size (self, batch->n_items));
+  gst_buffer_resize (out, 0, (gssize) output_size (self, batch->n_items));
   if (!gst_buffer_map (out, &map, GST_MAP_WRITE)) {
     g_set_error_literal (
         error, SEED_ERROR, SEED_ERROR_IO, "an output buffer could not be mapped for writing");
     return FALSE;
   }
   ok = seed_fuser_run (
-      self->fuser, batch->summaries, self->items, batch->n_items, (float *)map.data, tally, error);
+      self->fuser, batch->summaries, self->items, batch->n_items, (float *) map.data, tally, error);
   gst_buffer_unmap (out, &map);
   return ok;
 }
@@ -462,7 +461,7 @@ fuse_into (SeedFusion *self, Batch *batch, GstBuffer *out, SeedFusionTally *tall
 static void
 count_busy (SeedFusion *self, gint64 since_us)
 {
-  seed_ledger_busy (self->ledger, (guint64)(g_get_monotonic_time () - since_us) * 1000);
+  seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - since_us) * 1000);
 }
 
 static GstFlowReturn

@@ -18,7 +18,7 @@ static SeedPairing *
 pairing_locked (SeedFusion *self)
 {
   if (!self->pairing)
-    self->pairing = seed_pairing_new (self->pads->len, (GDestroyNotify)gst_buffer_unref);
+    self->pairing = seed_pairing_new (self->pads->len, (GDestroyNotify) gst_buffer_unref);
   return self->pairing;
 }
 
@@ -209,7 +209,7 @@ all_pads_have_caps (SeedFusion *self)
 
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->pads->len; i++)
-    all = all && ((SeedFusionPad *)g_ptr_array_index (self->pads, i))->has_info;
+    all = all && ((SeedFusionPad *) g_ptr_array_index (self->pads, i))->has_info;
   g_mutex_unlock (&self->lock);
   return all;
 }

@@ -101,14 +101,13 @@ install_properties (GObjectClass *object_class)
   g_object_class_install_property (object_class, PROP_WHITENING,
       g_param_spec_string ("whitening", "Whitening file",
           "Safetensors file of the fitted whitening: loaded when it exists at the start (then "
-          "there "
-          "is no calibration), written once it is fitted. Unset (the default): fitted at every "
+          "there is no calibration), written once it is fitted. Unset (the default): fitted at every "
           "start",
           DEFAULT_WHITENING, flags));
   g_object_class_install_property (object_class, PROP_DUPLICATE_WINDOW_MS,
       g_param_spec_uint ("duplicate-window-ms", "Duplicate window",
-          "Two frames of a stream less than so many milliseconds apart (by PTS, by capture time "
-          "when a frame has no PTS) are no negative pair. 0 turns it off: right for sets of images",
+          "Two frames of a stream less than so many milliseconds apart by PTS are no "
+          "negative pair; frames without a PTS (images of a set) are not compared. 0 turns it off",
           0, G_MAXUINT, DEFAULT_DUPLICATE_WINDOW_MS, flags));
   g_object_class_install_property (object_class, PROP_DUPLICATE_COSINE,
       g_param_spec_double ("duplicate-cosine", "Duplicate cosine",
@@ -207,6 +206,8 @@ seed_fusion_set_property (GObject *object, guint id, const GValue *value, GParam
   case PROP_WHITENING:
     g_free (self->whitening);
     self->whitening = g_value_dup_string (value);
+    if (self->whitening && !*self->whitening) /* how a graph's parameter says "none" */
+      g_clear_pointer (&self->whitening, g_free);
     break;
   case PROP_DUPLICATE_WINDOW_MS:
     self->duplicate_window_ms = g_value_get_uint (value);
@@ -301,7 +302,7 @@ seed_fusion_pad_name (SeedFusion *self, guint index)
 static gint
 compare_pads (gconstpointer a, gconstpointer b)
 {
-  const SeedFusionPad *p = *(SeedFusionPad *const *)a, *q = *(SeedFusionPad *const *)b;
+  const SeedFusionPad *p = *(SeedFusionPad *const *) a, *q = *(SeedFusionPad *const *) b;
 
   return p->number < q->number ? -1 : p->number > q->number;
 }
@@ -311,7 +312,7 @@ number_pads_locked (SeedFusion *self)
 {
   g_ptr_array_sort (self->pads, compare_pads);
   for (guint i = 0; i < self->pads->len; i++)
-    ((SeedFusionPad *)g_ptr_array_index (self->pads, i))->index = i;
+    ((SeedFusionPad *) g_ptr_array_index (self->pads, i))->index = i;
 }
 
 /* The number in @name, or the first that is free. FALSE when it is taken or none. lock held. */
@@ -324,14 +325,14 @@ choose_number_locked (SeedFusion *self, const char *name, guint *number)
                   !g_ascii_string_to_unsigned (name + 5, 10, 0, G_MAXUINT, &wanted, NULL)))
     return FALSE;
   for (guint i = 0; i < self->pads->len; i++) { /* ascending */
-    guint taken = ((SeedFusionPad *)g_ptr_array_index (self->pads, i))->number;
+    guint taken = ((SeedFusionPad *) g_ptr_array_index (self->pads, i))->number;
 
     if (taken == wanted && name)
       return FALSE;
     if (taken == wanted)
       wanted++;
   }
-  *number = (guint)wanted;
+  *number = (guint) wanted;
   return TRUE;
 }
 

@@ -97,14 +97,14 @@ seed_whitening_save (const SeedWhitening *whitening, const char *path, GError **
       tensor->name = tensor_name (t, p);
       tensor->dtype = SEED_DTYPE_F32;
       tensor->n_dims = part_shape (whitening, t, p, tensor->shape);
-      tensor->data = *part_values ((WhitenedTeacher *)&whitening->teachers[t], p);
+      tensor->data = *part_values ((WhitenedTeacher *) &whitening->teachers[t], p);
       seed_tensor_byte_size (tensor->dtype, tensor->shape, tensor->n_dims, &tensor->size);
       n++;
     }
   }
   ok = seed_safetensors_write (path, tensors, n, metadata, error);
   for (guint i = 0; i < n; i++)
-    g_free ((char *)tensors[i].name);
+    g_free ((char *) tensors[i].name);
   return ok;
 }
 
@@ -214,7 +214,7 @@ read_width (
   if (!tensor)
     return FALSE;
   if (tensor->n_dims == 2 && tensor->shape[0] >= 1 && tensor->shape[0] <= most) {
-    seed_whitening_set_width (whitening, t, (guint)tensor->shape[0]);
+    seed_whitening_set_width (whitening, t, (guint) tensor->shape[0]);
     return TRUE;
   }
   g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,

@@ -72,8 +72,8 @@ seed_whitening_fit_free (SeedWhiteningFit *fit)
   for (guint t = 0; t < fit->n_teachers; t++) {
     FitTeacher *f = &fit->teachers[t];
 
-    g_free ((char *)f->info.name);
-    g_free ((char *)f->info.space);
+    g_free ((char *) f->info.name);
+    g_free ((char *) f->info.space);
     g_free (f->shift);
     g_free (f->sum);
     g_free (f->outer);
@@ -95,7 +95,7 @@ normalise_row (const float *row, guint d, double *out)
   double norm = 0;
 
   for (guint i = 0; i < d; i++)
-    norm += (double)row[i] * row[i];
+    norm += (double) row[i] * row[i];
   norm = sqrt (norm);
   for (guint i = 0; i < d; i++)
     out[i] = row[i] / norm;
@@ -107,9 +107,9 @@ load_rows (FitTeacher *f, const float *x, guint n)
   guint d = f->info.dim;
 
   for (guint r = 0; r < n; r++) {
-    double *row = f->rows + (gsize)r * d;
+    double *row = f->rows + (gsize) r * d;
 
-    normalise_row (x + (gsize)r * d, d, row);
+    normalise_row (x + (gsize) r * d, d, row);
     for (guint i = 0; i < d; i++) {
       row[i] -= f->shift[i];
       f->sum[i] += row[i];
@@ -120,17 +120,17 @@ load_rows (FitTeacher *f, const float *x, guint n)
 static void
 accumulate (SeedWhiteningFit *fit, const float *const *summaries, guint start, guint n)
 {
-  int first = (int)fit->teachers[0].info.dim;
+  int first = (int) fit->teachers[0].info.dim;
 
   for (guint t = 0; t < fit->n_teachers; t++) {
     FitTeacher *f = &fit->teachers[t];
-    int d = (int)f->info.dim;
+    int d = (int) f->info.dim;
 
-    load_rows (f, summaries[t] + (gsize)start * f->info.dim, n);
+    load_rows (f, summaries[t] + (gsize) start * f->info.dim, n);
     cblas_dsyrk (
-        CblasRowMajor, CblasUpper, CblasTrans, d, (int)n, 1.0, f->rows, d, 1.0, f->outer, d);
+        CblasRowMajor, CblasUpper, CblasTrans, d, (int) n, 1.0, f->rows, d, 1.0, f->outer, d);
     if (t > 0)
-      cblas_dgemm (CblasRowMajor, CblasTrans, CblasNoTrans, d, first, (int)n, 1.0, f->rows, d,
+      cblas_dgemm (CblasRowMajor, CblasTrans, CblasNoTrans, d, first, (int) n, 1.0, f->rows, d,
           fit->teachers[0].rows, first, 1.0, f->cross, first);
   }
 }
@@ -144,7 +144,7 @@ seed_whitening_fit_add (
     double norm;
 
     for (guint r = 0; r < n; r++) {
-      if (!seed_whitening_row_norm (info, summaries[t] + (gsize)r * info->dim, r, &norm, error))
+      if (!seed_whitening_row_norm (info, summaries[t] + (gsize) r * info->dim, r, &norm, error))
         return FALSE;
     }
   }
@@ -171,7 +171,7 @@ eigen (double *a, int n, double *w, int *info)
   dsyevd_ ("V", "L", &n, a, &n, w, &work_size, &lwork, &iwork_size, &liwork, info, 1, 1);
   if (*info != 0)
     return FALSE;
-  lwork = (int)work_size;
+  lwork = (int) work_size;
   liwork = iwork_size;
   work = g_new (double, lwork);
   iwork = g_new (int, liwork);
@@ -183,7 +183,7 @@ static double *
 covariance (const FitTeacher *f, guint64 n_samples)
 {
   gsize d = f->info.dim;
-  double n = (double)n_samples;
+  double n = (double) n_samples;
   double *c = g_new (double, d *d);
 
   for (gsize i = 0; i < d; i++) {
@@ -229,7 +229,7 @@ whiten_teacher (const SeedWhiteningFit *fit, guint t, SeedWhitening *whitening, 
   double largest;
   int info;
 
-  if (!eigen (vectors, (int)d, values, &info)) {
+  if (!eigen (vectors, (int) d, values, &info)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_NUMERIC,
         "teacher \"%s\": the covariance of %" G_GUINT64_FORMAT
         " samples has no eigen-decomposition (LAPACK dsyevd: info %d)",
@@ -248,17 +248,17 @@ whiten_teacher (const SeedWhiteningFit *fit, guint t, SeedWhitening *whitening, 
   seed_whitening_set_width (whitening, t, MIN (SEED_WHITENING_MAX_WIDTH, usable_rank (values, d)));
   *projection = g_new (double, w->width *d);
   for (gsize i = 0; i < d; i++)
-    w->mean[i] = (float)(f->shift[i] + f->sum[i] / (double)fit->n_samples);
+    w->mean[i] = (float) (f->shift[i] + f->sum[i] / (double) fit->n_samples);
   for (gsize r = 0; r < w->width; r++) {
     const double *vector = vectors + (d - 1 - r) * d;
     double value = values[d - 1 - r];
     double scale =
         sign_of (vector, d) / sqrt (MAX (value, SEED_WHITENING_EIGENVALUE_FLOOR * largest));
 
-    w->eigenvalues[r] = (float)value;
+    w->eigenvalues[r] = (float) value;
     for (gsize i = 0; i < d; i++) {
       (*projection)[r * d + i] = scale * vector[i];
-      w->projection[r * d + i] = (float)(scale * vector[i]);
+      w->projection[r * d + i] = (float) (scale * vector[i]);
     }
   }
   return TRUE;
@@ -270,10 +270,10 @@ procrustes (double *m, int rows, int cols, float *r, int *info)
 {
   int rank = MIN (rows, cols), lwork = -1;
   g_autofree double *s = g_new (double, rank);
-  g_autofree double *u = g_new (double, (gsize)cols *(gsize)rank);
-  g_autofree double *vt = g_new (double, (gsize)rank *(gsize)rows);
-  g_autofree double *product = g_new (double, (gsize)rows *(gsize)cols);
-  g_autofree int *iwork = g_new (int, 8 * (gsize)rank);
+  g_autofree double *u = g_new (double, (gsize) cols *(gsize) rank);
+  g_autofree double *vt = g_new (double, (gsize) rank *(gsize) rows);
+  g_autofree double *product = g_new (double, (gsize) rows *(gsize) cols);
+  g_autofree int *iwork = g_new (int, 8 * (gsize) rank);
   g_autofree double *work = NULL;
   double work_size;
 
@@ -282,15 +282,15 @@ procrustes (double *m, int rows, int cols, float *r, int *info)
   dgesdd_ ("S", &cols, &rows, m, &cols, s, u, &cols, vt, &rank, &work_size, &lwork, iwork, info, 1);
   if (*info != 0)
     return FALSE;
-  lwork = (int)work_size;
+  lwork = (int) work_size;
   work = g_new (double, lwork);
   dgesdd_ ("S", &cols, &rows, m, &cols, s, u, &cols, vt, &rank, work, &lwork, iwork, info, 1);
   if (*info != 0)
     return FALSE;
   cblas_dgemm (CblasColMajor, CblasNoTrans, CblasNoTrans, cols, rows, rank, 1.0, u, cols, vt, rank,
       0.0, product, cols);
-  for (gsize i = 0; i < (gsize)rows * (gsize)cols; i++)
-    r[i] = (float)product[i];
+  for (gsize i = 0; i < (gsize) rows * (gsize) cols; i++)
+    r[i] = (float) product[i];
   return TRUE;
 }
 
@@ -301,17 +301,17 @@ align_teacher (const SeedWhiteningFit *fit, guint t, SeedWhitening *whitening,
 {
   const FitTeacher *f = &fit->teachers[t], *first = &fit->teachers[0];
   WhitenedTeacher *w = &whitening->teachers[t];
-  int d = (int)f->info.dim, d1 = (int)first->info.dim;
-  int k = (int)w->width, k1 = (int)whitening->teachers[0].width;
-  double n = (double)fit->n_samples;
-  g_autofree double *c = g_new (double, (gsize)d *(gsize)d1);
-  g_autofree double *left = g_new (double, (gsize)k *(gsize)d1);
-  g_autofree double *m = g_new (double, (gsize)k *(gsize)k1);
+  int d = (int) f->info.dim, d1 = (int) first->info.dim;
+  int k = (int) w->width, k1 = (int) whitening->teachers[0].width;
+  double n = (double) fit->n_samples;
+  g_autofree double *c = g_new (double, (gsize) d *(gsize) d1);
+  g_autofree double *left = g_new (double, (gsize) k *(gsize) d1);
+  g_autofree double *m = g_new (double, (gsize) k *(gsize) k1);
   int info;
 
-  for (gsize i = 0; i < (gsize)d; i++) {
-    for (gsize j = 0; j < (gsize)d1; j++) {
-      gsize at = i * (gsize)d1 + j;
+  for (gsize i = 0; i < (gsize) d; i++) {
+    for (gsize j = 0; j < (gsize) d1; j++) {
+      gsize at = i * (gsize) d1 + j;
 
       c[at] = f->cross[at] / n - (f->sum[i] / n) * (first->sum[j] / n);
     }
@@ -320,7 +320,7 @@ align_teacher (const SeedWhiteningFit *fit, guint t, SeedWhitening *whitening,
       0.0, left, d1);
   cblas_dgemm (CblasRowMajor, CblasNoTrans, CblasTrans, k, k1, d1, 1.0, left, d1, projections[0],
       d1, 0.0, m, k1);
-  w->alignment = g_new (float, (gsize)k *(gsize)k1);
+  w->alignment = g_new (float, (gsize) k *(gsize) k1);
   if (procrustes (m, k, k1, w->alignment, &info))
     return TRUE;
   g_set_error (error, SEED_ERROR, SEED_ERROR_NUMERIC,

@@ -66,7 +66,7 @@ seed_whitening_set_width (SeedWhitening *whitening, guint teacher, guint width)
   w->width = width;
   w->mean = g_new (float, w->info.dim);
   w->eigenvalues = g_new (float, width);
-  w->projection = g_new (float, (gsize)width * w->info.dim);
+  w->projection = g_new (float, (gsize) width * w->info.dim);
 }
 
 void
@@ -79,11 +79,11 @@ seed_whitening_seal (SeedWhitening *whitening)
     const WhitenedTeacher *w = &whitening->teachers[t];
     gsize k = w->width, d = w->info.dim;
 
-    g_checksum_update (checksum, (const guchar *)w->mean, (gssize)(d * sizeof (float)));
-    g_checksum_update (checksum, (const guchar *)w->projection, (gssize)(k * d * sizeof (float)));
+    g_checksum_update (checksum, (const guchar *) w->mean, (gssize) (d * sizeof (float)));
+    g_checksum_update (checksum, (const guchar *) w->projection, (gssize) (k * d * sizeof (float)));
     if (t > 0)
       g_checksum_update (
-          checksum, (const guchar *)w->alignment, (gssize)(k * first * sizeof (float)));
+          checksum, (const guchar *) w->alignment, (gssize) (k * first * sizeof (float)));
   }
   whitening->digest = g_strdup (g_checksum_get_string (checksum));
 }
@@ -103,8 +103,8 @@ seed_whitening_unref (SeedWhitening *whitening)
   for (guint t = 0; t < whitening->n_teachers; t++) {
     WhitenedTeacher *w = &whitening->teachers[t];
 
-    g_free ((char *)w->info.name);
-    g_free ((char *)w->info.space);
+    g_free ((char *) w->info.name);
+    g_free ((char *) w->info.space);
     g_free (w->mean);
     g_free (w->eigenvalues);
     g_free (w->projection);
@@ -152,7 +152,7 @@ sum_of_squares (const float *row, guint n)
   double sum = 0;
 
   for (guint i = 0; i < n; i++)
-    sum += (double)row[i] * row[i];
+    sum += (double) row[i] * row[i];
   return sum;
 }
 
@@ -185,17 +185,17 @@ seed_whitening_project (const SeedWhitening *whitening, guint teacher, const flo
   k = w->width;
 
   for (guint r = 0; r < n; r++) {
-    const float *row = x + (gsize)r * d;
-    float *centred = scratch + (gsize)r * d;
+    const float *row = x + (gsize) r * d;
+    float *centred = scratch + (gsize) r * d;
     double norm;
 
     if (!seed_whitening_row_norm (&w->info, row, r, &norm, error))
       return FALSE;
     for (guint i = 0; i < d; i++)
-      centred[i] = (float)(row[i] / norm) - w->mean[i];
+      centred[i] = (float) (row[i] / norm) - w->mean[i];
   }
-  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)k, (int)d, 1.0f, scratch,
-      (int)d, w->projection, (int)d, 0.0f, y, (int)k);
+  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int) n, (int) k, (int) d, 1.0f, scratch,
+      (int) d, w->projection, (int) d, 0.0f, y, (int) k);
   return TRUE;
 }
 
@@ -210,7 +210,7 @@ seed_whitening_apply (const SeedWhitening *whitening, guint teacher, const float
 
   k = whitening->teachers[teacher].width;
   for (guint r = 0; r < n; r++) {
-    float *row = y + (gsize)r * k;
+    float *row = y + (gsize) r * k;
     double norm = sqrt (sum_of_squares (row, k));
 
     if (!isfinite (norm) || norm == 0) {
@@ -222,7 +222,7 @@ seed_whitening_apply (const SeedWhitening *whitening, guint teacher, const float
       return FALSE;
     }
     for (guint i = 0; i < k; i++)
-      row[i] = (float)(row[i] / norm);
+      row[i] = (float) (row[i] / norm);
   }
   return TRUE;
 }
@@ -236,12 +236,12 @@ seed_whitening_align (
 
   g_return_if_fail (teacher < whitening->n_teachers);
   w = &whitening->teachers[teacher];
-  k = (int)w->width;
-  first = (int)whitening->teachers[0].width;
+  k = (int) w->width;
+  first = (int) whitening->teachers[0].width;
   if (teacher == 0) {
-    memcpy (aligned, y, (gsize)n * w->width * sizeof (float));
+    memcpy (aligned, y, (gsize) n * w->width * sizeof (float));
     return;
   }
-  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, first, k, 1.0f, y, k,
+  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, (int) n, first, k, 1.0f, y, k,
       w->alignment, first, 0.0f, aligned, first);
 }

@@ -15,7 +15,7 @@ seed_backend_get (void)
 static real
 pattern (gsize i, guint step)
 {
-  return (real)((int)(i * step % 7) - 3);
+  return (real) ((int) (i * step % 7) - 3);
 }
 
 static gboolean

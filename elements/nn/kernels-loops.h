@@ -16,7 +16,8 @@
 
 /* The iterations of the loop that follows are independent even when its arrays are the same one. */
 #ifdef __clang__
-#pragma clang diagnostic ignored "-Wpass-failed" /* fine without optimisation, and for libm's erf */
+#pragma clang diagnostic ignored "-Wpass-failed" /* fine without optimisation, and for libm's erf  \
+                                                  */
 #define INDEPENDENT _Pragma ("clang loop vectorize(assume_safety)")
 #else
 #define INDEPENDENT _Pragma ("GCC ivdep")
@@ -125,8 +126,8 @@ norm_forward (const real *x, guint rows, guint dim, const real *gamma, const rea
     real *y, real *mean, real *rstd)
 {
   for (guint r = 0; r < rows; r++, x += dim, y += dim) {
-    mean[r] = row_sum (x, dim) / (real)dim;
-    rstd[r] = R (1) / real_sqrt (row_squares (x, dim, mean[r]) / (real)dim + (real)eps);
+    mean[r] = row_sum (x, dim) / (real) dim;
+    rstd[r] = R (1) / real_sqrt (row_squares (x, dim, mean[r]) / (real) dim + (real) eps);
     norm_row (x, dim, gamma, beta, mean[r], rstd[r], y);
   }
 }
@@ -147,8 +148,8 @@ norm_backward_row (const real *restrict x, guint dim, const real *restrict gamma
     real rstd, const real *restrict dy, real *restrict dx, real *restrict dgamma,
     real *restrict dbeta)
 {
-  real mean_g = row_dot (dy, gamma, dim) / (real)dim;
-  real mean_gh = row_dot_centred (dy, gamma, x, dim, mean) * rstd / (real)dim;
+  real mean_g = row_dot (dy, gamma, dim) / (real) dim;
+  real mean_gh = row_dot_centred (dy, gamma, x, dim, mean) * rstd / (real) dim;
 
   for (guint i = 0; i < dim; i++) {
     real h = (x[i] - mean) * rstd;
@@ -288,7 +289,7 @@ static void
 words_channel (const guint8 *restrict words, guint n, real scale, real shift, real *restrict y)
 {
   for (guint i = 0; i < n; i++)
-    y[i] = (real)words[i] * scale + shift;
+    y[i] = (real) words[i] * scale + shift;
 }
 
 static void
@@ -296,7 +297,7 @@ words (const guint8 *words, gsize n_words, guint channel_size, const float scale
     const float shift[3], real *y)
 {
   for (gsize i = 0; i < 3 * n_words; i++, words += channel_size, y += channel_size)
-    words_channel (words, channel_size, (real)scale[i % 3], (real)shift[i % 3], y);
+    words_channel (words, channel_size, (real) scale[i % 3], (real) shift[i % 3], y);
 }
 
 static void

@@ -16,7 +16,7 @@ const SeedAdamW seed_adamw_defaults = {
 static guint
 n_chunks (gsize n)
 {
-  return (guint)((n + CHUNK - 1) / CHUNK);
+  return (guint) ((n + CHUNK - 1) / CHUNK);
 }
 
 typedef struct {
@@ -50,7 +50,7 @@ static void
 adamw_task (guint task, gpointer data)
 {
   const AdamW *a = data;
-  gsize begin = (gsize)task * CHUNK, end = MIN (begin + CHUNK, a->params->total);
+  gsize begin = (gsize) task * CHUNK, end = MIN (begin + CHUNK, a->params->total);
 
   for (guint i = param_at (a->params, begin); i < a->params->n; i++) {
     const SeedParam *param = &a->params->items[i];
@@ -128,7 +128,7 @@ seed_gradient_clip (real *grads, gsize n, double max_norm)
     norm += clip.part[i];
   norm = sqrt (norm);
   if (isfinite (norm) && norm > max_norm) {
-    clip.scale = (real)(max_norm / norm);
+    clip.scale = (real) (max_norm / norm);
     seed_pool_run (clip.n_parts, scale_task, &clip);
   }
   return norm;
@@ -140,20 +140,20 @@ seed_schedule_lr (const SeedSchedule *schedule, guint64 step)
   double progress;
 
   if (step < schedule->warmup_steps)
-    return schedule->peak * (double)step / (double)schedule->warmup_steps;
+    return schedule->peak * (double) step / (double) schedule->warmup_steps;
   if (schedule->total_steps == 0)
     return schedule->peak;
   if (step >= schedule->total_steps)
     return schedule->floor;
-  progress = (double)(step - schedule->warmup_steps) /
-             (double)(schedule->total_steps - schedule->warmup_steps);
+  progress = (double) (step - schedule->warmup_steps) /
+             (double) (schedule->total_steps - schedule->warmup_steps);
   return schedule->floor + (schedule->peak - schedule->floor) * 0.5 * (1 + cos (G_PI * progress));
 }
 
 double
 seed_ema_decay (double decay, guint64 step)
 {
-  return MIN (decay, (1 + (double)step) / (10 + (double)step));
+  return MIN (decay, (1 + (double) step) / (10 + (double) step));
 }
 
 typedef struct {

@@ -19,25 +19,25 @@ typedef struct {
 static gsize
 qkv_offset (const SeedVit *vit, guint image, guint head)
 {
-  return (gsize)image * vit->n_tokens * 3 * vit->config.dim + (gsize)head * vit->head_dim;
+  return (gsize) image * vit->n_tokens * 3 * vit->config.dim + (gsize) head * vit->head_dim;
 }
 
 static gsize
 row_offset (const SeedVit *vit, guint image, guint head)
 {
-  return (gsize)image * vit->n_tokens * vit->config.dim + (gsize)head * vit->head_dim;
+  return (gsize) image * vit->n_tokens * vit->config.dim + (gsize) head * vit->head_dim;
 }
 
 static gsize
 probs_offset (const SeedVit *vit, guint image, guint head)
 {
-  return ((gsize)image * vit->config.heads + head) * vit->n_tokens * vit->n_tokens;
+  return ((gsize) image * vit->config.heads + head) * vit->n_tokens * vit->n_tokens;
 }
 
 static real
 attention_scale (const SeedVit *vit)
 {
-  return (real)(1 / sqrt ((double)vit->head_dim));
+  return (real) (1 / sqrt ((double) vit->head_dim));
 }
 
 static void
@@ -53,7 +53,7 @@ forward_item (const Region *region, guint item, real *scratch)
                     ? region->block->probs + probs_offset (vit, image, head) + rows.begin * tokens
                     : scratch;
   SeedGemm scores = { .transpose_b = TRUE,
-    .m = (guint)rows.n,
+    .m = (guint) rows.n,
     .n = tokens,
     .k = vit->head_dim,
     .alpha = 1,
@@ -63,7 +63,7 @@ forward_item (const Region *region, guint item, real *scratch)
     .stride_b = 3 * d,
     .c = probs,
     .stride_c = tokens };
-  SeedGemm mix = { .m = (guint)rows.n,
+  SeedGemm mix = { .m = (guint) rows.n,
     .n = vit->head_dim,
     .k = tokens,
     .alpha = 1,
@@ -75,7 +75,7 @@ forward_item (const Region *region, guint item, real *scratch)
     .stride_c = d };
 
   vit->backend->gemm_serial (&scores);
-  vit->kernels->softmax (probs, (guint)rows.n, tokens, attention_scale (vit));
+  vit->kernels->softmax (probs, (guint) rows.n, tokens, attention_scale (vit));
   vit->backend->gemm_serial (&mix);
 }
 
@@ -154,9 +154,9 @@ chunk_task (guint task, gpointer data)
 
   for (gsize i = 0; i < items.n; i++)
     if (region->d_qkv)
-      backward_item (region, (guint)(items.begin + i), scratch);
+      backward_item (region, (guint) (items.begin + i), scratch);
     else
-      forward_item (region, (guint)(items.begin + i), scratch);
+      forward_item (region, (guint) (items.begin + i), scratch);
 }
 
 static void

@@ -94,7 +94,7 @@ norm_apply_task (guint task, gpointer data)
   gsize d = region->vit->config.dim;
   SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
 
-  region->vit->kernels->norm_apply (region->x + rows.begin * d, (guint)rows.n, (guint)d,
+  region->vit->kernels->norm_apply (region->x + rows.begin * d, (guint) rows.n, (guint) d,
       region->gamma, region->beta, region->mean + rows.begin, region->rstd + rows.begin,
       region->y + rows.begin * d);
 }
@@ -108,7 +108,7 @@ norm_backward_task (guint task, gpointer data)
   real *part = region->vit->d_norm + 2 * d * task;
 
   memset (part, 0, 2 * d * sizeof *part);
-  region->vit->kernels->norm_backward (region->x + rows.begin * d, (guint)rows.n, (guint)d,
+  region->vit->kernels->norm_backward (region->x + rows.begin * d, (guint) rows.n, (guint) d,
       region->gamma, region->mean + rows.begin, region->rstd + rows.begin,
       region->dy + rows.begin * d, region->dx + rows.begin * d, part, part + d);
 }
@@ -229,7 +229,7 @@ gather_task (guint image, gpointer data)
   gsize d = vit->config.dim;
 
   memcpy (vit->embedded + image * vit->n_words * d,
-      vit->d_stream + (image * (gsize)vit->n_tokens + 1) * d, vit->n_words * d * sizeof (real));
+      vit->d_stream + (image * (gsize) vit->n_tokens + 1) * d, vit->n_words * d * sizeof (real));
 }
 
 static void
@@ -238,7 +238,7 @@ embed_backward (const Backward *back)
   SeedVit *vit = back->vit;
   const gsize *offset = vit->layout->offset;
   guint d = vit->config.dim;
-  gsize image_size = (gsize)vit->n_tokens * d;
+  gsize image_size = (gsize) vit->n_tokens * d;
 
   column_sum (vit, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
       back->grads + offset[SEED_VIT_POS]);
@@ -264,7 +264,7 @@ seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, real *gr
 
   g_return_if_fail (vit->train && vit->n > 0);
 
-  memset (vit->d_stream, 0, (gsize)back.rows * vit->config.dim * sizeof *vit->d_stream);
+  memset (vit->d_stream, 0, (gsize) back.rows * vit->config.dim * sizeof *vit->d_stream);
   norm_backward (&back, &norm, offset[SEED_VIT_NORM_WEIGHT], offset[SEED_VIT_NORM_BIAS]);
   for (guint i = vit->config.depth; i-- > 0;) {
     mlp_backward (&back, i);

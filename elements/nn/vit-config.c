@@ -70,7 +70,7 @@ check_normalisation (const SeedVitConfig *config, GError **error)
     if (!isfinite (config->std[c]) || config->std[c] <= 0) {
       g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
           "std (image_std) of channel %u is %g; it must be finite and above 0", c,
-          (double)config->std[c]);
+          (double) config->std[c]);
       return FALSE;
     }
   }
@@ -97,9 +97,9 @@ check_relations (const SeedVitConfig *config, GError **error)
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "ln_eps (layer_norm_eps) is %g; it must be above 0 and at most %g", config->ln_eps,
         MAX_LN_EPS);
-  else if ((guint)config->activation > SEED_ACTIVATION_RELU)
+  else if ((guint) config->activation > SEED_ACTIVATION_RELU)
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
-        "activation (hidden_act) %u is none of the known ones", (guint)config->activation);
+        "activation (hidden_act) %u is none of the known ones", (guint) config->activation);
   else
     return TRUE;
   return FALSE;

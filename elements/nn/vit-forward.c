@@ -18,7 +18,7 @@ words_task (guint task, gpointer data)
 {
   const Words *region = data;
   const SeedVit *vit = region->vit;
-  SeedRange range = seed_split ((gsize)vit->n * vit->n_words, region->n_tasks, task, 1);
+  SeedRange range = seed_split ((gsize) vit->n * vit->n_words, region->n_tasks, task, 1);
 
   vit->kernels->words (region->words + range.begin * vit->word_size, range.n, vit->word_size / 3,
       region->scale, region->shift, vit->word_values + range.begin * vit->word_size);
@@ -65,9 +65,9 @@ norm_task (guint task, gpointer data)
   const Norm *region = data;
   const SeedVit *vit = region->vit;
   gsize d = vit->config.dim;
-  SeedRange rows = seed_split ((gsize)vit->n * vit->n_tokens, region->n_tasks, task, 1);
+  SeedRange rows = seed_split ((gsize) vit->n * vit->n_tokens, region->n_tasks, task, 1);
 
-  vit->kernels->norm_forward (region->x + rows.begin * d, (guint)rows.n, vit->config.dim,
+  vit->kernels->norm_forward (region->x + rows.begin * d, (guint) rows.n, vit->config.dim,
       region->gamma, region->beta, vit->config.ln_eps, region->y + rows.begin * d,
       region->mean + rows.begin, region->rstd + rows.begin);
 }
@@ -77,7 +77,7 @@ norm (const SeedVit *vit, const real *x, const real *gamma, const real *beta, re
     real *rstd)
 {
   Norm region = { vit, x, gamma, beta, y, mean, rstd,
-    seed_vit_row_tasks ((gsize)vit->n * vit->n_tokens) };
+    seed_vit_row_tasks ((gsize) vit->n * vit->n_tokens) };
 
   seed_pool_run (region.n_tasks, norm_task, &region);
 }
@@ -95,7 +95,7 @@ activation_task (guint task, gpointer data)
   const Activation *region = data;
   const SeedVit *vit = region->vit;
   gsize m = vit->config.mlp_dim;
-  SeedRange rows = seed_split ((gsize)vit->n * vit->n_tokens, region->n_tasks, task, 1);
+  SeedRange rows = seed_split ((gsize) vit->n * vit->n_tokens, region->n_tasks, task, 1);
 
   vit->kernels->activation[vit->config.activation](
       region->x + rows.begin * m, rows.n * m, region->y + rows.begin * m);

@@ -50,13 +50,13 @@ dim_value (const SeedVitConfig *config, Dim dim)
   case WIDTH:
     return config->dim;
   case THREE_WIDTHS:
-    return 3 * (gsize)config->dim;
+    return 3 * (gsize) config->dim;
   case MLP:
     return config->mlp_dim;
   case TOKENS:
-    return 1 + (gsize)seed_vit_config_n_words (config);
+    return 1 + (gsize) seed_vit_config_n_words (config);
   case WORD:
-    return 3 * (gsize)config->patch_size * config->patch_size;
+    return 3 * (gsize) config->patch_size * config->patch_size;
   case NO_DIM:
     break;
   }

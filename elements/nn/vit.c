@@ -26,9 +26,9 @@ carve (Arena *arena, gsize rows, gsize columns)
   if (__builtin_mul_overflow (rows, columns, &size) ||
       __builtin_mul_overflow (size, sizeof (real), &size) ||
       __builtin_add_overflow (size, ALIGN - 1, &size) ||
-      __builtin_add_overflow (arena->used, size & ~(gsize)(ALIGN - 1), &arena->used))
+      __builtin_add_overflow (arena->used, size & ~(gsize) (ALIGN - 1), &arena->used))
     arena->overflow = TRUE;
-  return arena->base ? (real *)(arena->base + start) : NULL;
+  return arena->base ? (real *) (arena->base + start) : NULL;
 }
 
 static void
@@ -40,7 +40,7 @@ carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
   block->rstd1 = carve (arena, rows, 1);
   block->mean2 = carve (arena, rows, 1);
   block->rstd2 = carve (arena, rows, 1);
-  block->qkv = carve (arena, rows, 3 * (gsize)d);
+  block->qkv = carve (arena, rows, 3 * (gsize) d);
   block->attended = carve (arena, rows, d);
   if (vit->train) {
     block->mid = carve (arena, rows, d);
@@ -74,8 +74,8 @@ carve_blocks (SeedVit *vit, Arena *arena, gsize rows)
 static void
 carve_all (SeedVit *vit, Arena *arena)
 {
-  gsize rows = (gsize)vit->max_batch * vit->n_tokens;
-  gsize words = (gsize)vit->max_batch * vit->n_words;
+  gsize rows = (gsize) vit->max_batch * vit->n_tokens;
+  gsize words = (gsize) vit->max_batch * vit->n_words;
   guint d = vit->config.dim;
 
   carve_blocks (vit, arena, rows);
@@ -90,9 +90,9 @@ carve_all (SeedVit *vit, Arena *arena)
   if (vit->train) {
     vit->d_stream = carve (arena, rows, d);
     vit->d_rows = carve (arena, rows, d);
-    vit->d_qkv = carve (arena, rows, 3 * (gsize)d);
+    vit->d_qkv = carve (arena, rows, 3 * (gsize) d);
     vit->d_hidden = carve (arena, rows, vit->config.mlp_dim);
-    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize)d);
+    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
   }
 }
 
@@ -108,7 +108,7 @@ allocate (SeedVit *vit, GError **error)
     g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
         "no memory for the activations of %u images of %u tokens (%.1f GiB); use a smaller batch, "
         "image size or model",
-        vit->max_batch, vit->n_tokens, arena.overflow ? INFINITY : (double)arena.used / (1 << 30));
+        vit->max_batch, vit->n_tokens, arena.overflow ? INFINITY : (double) arena.used / (1 << 30));
     return FALSE;
   }
   memset (vit->memory, 0, arena.used); /* so that no frame pays for page faults */
@@ -130,7 +130,7 @@ set_geometry (SeedVit *vit)
   vit->head_dim = config->dim / config->heads;
   /* a line of its own for each chunk; backward needs all queries of a head at once */
   query_rows = vit->train ? vit->n_tokens : MIN (vit->n_tokens, SEED_VIT_ATTENTION_ROWS);
-  vit->scratch_size = ((gsize)query_rows * vit->n_tokens + 15) & ~(gsize)15;
+  vit->scratch_size = ((gsize) query_rows * vit->n_tokens + 15) & ~(gsize) 15;
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
 }
 
@@ -150,7 +150,7 @@ seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_b
   vit->backend = seed_backend_get ();
   vit->kernels = seed_kernels_get ();
   set_geometry (vit);
-  if (max_batch == 0 || (guint64)max_batch * vit->n_tokens > G_MAXINT32) {
+  if (max_batch == 0 || (guint64) max_batch * vit->n_tokens > G_MAXINT32) {
     g_set_error (error, SEED_ERROR, max_batch ? SEED_ERROR_LIMIT : SEED_ERROR_INVALID,
         "batch of %u images is out of range for images of %u tokens; it must be 1 to %u", max_batch,
         vit->n_tokens, G_MAXINT32 / vit->n_tokens);
@@ -187,9 +187,9 @@ seed_vit_memory_bytes (const SeedVit *vit)
 guint
 seed_vit_row_tasks (gsize rows)
 {
-  gsize most = (gsize)CHUNKS_PER_THREAD * seed_pool_n_threads ();
+  gsize most = (gsize) CHUNKS_PER_THREAD * seed_pool_n_threads ();
 
-  return (guint)CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
+  return (guint) CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
 }
 
 SeedVitWeights *
@@ -273,13 +273,13 @@ seed_vit_fold_normalisation (const SeedVitConfig *config, const SeedParams *para
   g_return_if_fail (weight && bias);
   seed_vit_config_normalisation (config, scale, shift);
   for (guint row = 0; row < config->dim; row++) {
-    real *w = values + weight->offset + (gsize)row * 3 * channel_size;
+    real *w = values + weight->offset + (gsize) row * 3 * channel_size;
     double sum = 0;
 
     for (guint i = 0; i < 3 * channel_size; i++) {
-      sum += (double)w[i] * shift[i / channel_size];
+      sum += (double) w[i] * shift[i / channel_size];
       w[i] *= scale[i / channel_size];
     }
-    values[bias->offset + row] += (real)sum;
+    values[bias->offset + row] += (real) sum;
   }
 }

@@ -35,7 +35,8 @@ typedef struct {
  * exact GELU, mean and std 0.5. FALSE for an unknown name. */
 gboolean seed_vit_config_for_size (SeedVitConfig *config, const char *size, guint image_size);
 
-/* Every limit a hostile config could break: SEED_ERROR_INVALID / SEED_ERROR_LIMIT naming the key. */
+/* Every limit a hostile config could break: SEED_ERROR_INVALID / SEED_ERROR_LIMIT naming the key.
+ */
 gboolean seed_vit_config_check (const SeedVitConfig *config, GError **error);
 
 guint seed_vit_config_n_words (const SeedVitConfig *config); /* (S/P)^2, without CLS */
@@ -56,8 +57,8 @@ typedef struct {
 } SeedParams;
 
 /*
- * Names, in order: "cls" [d], "pos" [1+N, d], "patch.weight" [d, 3*P*P] (input channel-planar C,P,P),
- * "patch.bias" [d]; for each block i: "blocks.i.norm1.weight", ".norm1.bias" [d],
+ * Names, in order: "cls" [d], "pos" [1+N, d], "patch.weight" [d, 3*P*P] (input channel-planar
+ * C,P,P), "patch.bias" [d]; for each block i: "blocks.i.norm1.weight", ".norm1.bias" [d],
  * ".qkv.weight" [3d, d] (rows: all of q, all of k, all of v), ".qkv.bias" [3d],
  * ".proj.weight" [d, d], ".proj.bias", ".norm2.weight", ".norm2.bias", ".fc1.weight" [mlp, d],
  * ".fc1.bias", ".fc2.weight" [d, mlp], ".fc2.bias"; "norm.weight", "norm.bias" [d].
@@ -108,5 +109,5 @@ void seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, rea
 /* scale = 1/(255 std), shift = -mean/std. */
 void seed_vit_config_normalisation (const SeedVitConfig *config, float scale[3], float shift[3]);
 /* W' = W scale, b' = b + sum W shift: then seed_vit_forward takes scale 1 and shift 0. */
-void seed_vit_fold_normalisation (
-    const SeedVitConfig *config, const SeedParams *params, real *values);
+void
+seed_vit_fold_normalisation (const SeedVitConfig *config, const SeedParams *params, real *values);

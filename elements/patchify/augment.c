@@ -72,10 +72,10 @@ seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint
     double reach = hue ? SEED_AUGMENT_HUE : SEED_AUGMENT_STRENGTH;
 
     augment->factor[i] = (hue ? 0.0 : 1.0) + uniform_between (&rng, -reach, reach);
-    augment->order[i] = (SeedJitter)i;
+    augment->order[i] = (SeedJitter) i;
   }
   for (guint i = SEED_N_JITTERS - 1; i > 0; i--) { /* Fisher and Yates */
-    guint j = (guint)seed_rng_below (&rng, i + 1);
+    guint j = (guint) seed_rng_below (&rng, i + 1);
     SeedJitter swap = augment->order[i];
 
     augment->order[i] = augment->order[j];
@@ -204,14 +204,14 @@ mean_of (double mean[3], const guint8 *words, guint n_words, gsize area)
     }
   }
   for (guint c = 0; c < 3; c++)
-    mean[c] = (double)sum[c] / ((double)area * n_words);
+    mean[c] = (double) sum[c] / ((double) area * n_words);
 }
 
 void
 seed_augment_colour (const SeedAugment *augment, guint8 *words, guint n_words, guint patch_size,
     const SeedResampleKernels *kernels)
 {
-  const gsize area = (gsize)patch_size * patch_size;
+  const gsize area = (gsize) patch_size * patch_size;
   gint16 matrix[9];
   gint32 add[3];
   double mean[3];
@@ -223,8 +223,8 @@ seed_augment_colour (const SeedAugment *augment, guint8 *words, guint n_words, g
   f = compose (augment, mean);
   for (guint i = 0; i < 3; i++) {
     for (guint j = 0; j < 3; j++)
-      matrix[3 * i + j] = (gint16)lrint (ldexp (f.m[i][j], MIX_BITS));
-    add[i] = (gint32)lrint (ldexp (f.a[i] + 0.5, MIX_BITS));
+      matrix[3 * i + j] = (gint16) lrint (ldexp (f.m[i][j], MIX_BITS));
+    add[i] = (gint32) lrint (ldexp (f.a[i] + 0.5, MIX_BITS));
   }
   for (guint w = 0; w < n_words; w++, words += 3 * area) {
     guint8 *const rgb[3] = { words, words + area, words + 2 * area };

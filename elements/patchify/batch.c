@@ -141,7 +141,7 @@ seed_patchify_batch_push (SeedPatchify *self)
   if (n_items == 0)
     return GST_FLOW_OK;
   buffer = batch_end (self);
-  gst_buffer_set_size (buffer, (gssize)(n_items * seed_patches_info_item_size (&self->info)));
+  gst_buffer_set_size (buffer, (gssize) (n_items * seed_patches_info_item_size (&self->info)));
   GST_BUFFER_OFFSET (buffer) = self->number++;
   GST_OBJECT_LOCK (self);
   self->stats.batches++;

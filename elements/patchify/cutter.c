@@ -165,7 +165,7 @@ seed_cutter_run (
     guint bands = (threads * BANDS_PER_THREAD + n_cuts - 1) / n_cuts;
     run.bands = CLAMP (bands, 1, MAX (1, cutter->image_size / MIN_BAND_ROWS));
   }
-  run.view_bytes = (gsize)3 * cutter->image_size * cutter->image_size;
+  run.view_bytes = (gsize) 3 * cutter->image_size * cutter->image_size;
   for (guint i = 0; i < n_cuts; i++) {
     SeedBand band;
 

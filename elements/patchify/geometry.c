@@ -13,7 +13,7 @@ static const char *const fit_names[] = {
 const char *
 seed_fit_name (SeedFit fit)
 {
-  g_return_val_if_fail ((guint)fit < G_N_ELEMENTS (fit_names), NULL);
+  g_return_val_if_fail ((guint) fit < G_N_ELEMENTS (fit_names), NULL);
   return fit_names[fit];
 }
 
@@ -22,7 +22,7 @@ seed_fit_from_name (const char *name, SeedFit *fit)
 {
   for (guint i = 0; i < G_N_ELEMENTS (fit_names); i++) {
     if (g_strcmp0 (name, fit_names[i]) == 0) {
-      *fit = (SeedFit)i;
+      *fit = (SeedFit) i;
       return TRUE;
     }
   }
@@ -46,8 +46,8 @@ letterbox_place (SeedPlacement *place, double aspect, guint image_size)
 {
   double width = image_size * MIN (1.0, aspect), height = image_size / MAX (1.0, aspect);
 
-  place->width = MAX (1, (guint)lrint (width));
-  place->height = MAX (1, (guint)lrint (height));
+  place->width = MAX (1, (guint) lrint (width));
+  place->height = MAX (1, (guint) lrint (height));
   place->x = (image_size - place->width) / 2;
   place->y = (image_size - place->height) / 2;
 }

@@ -42,16 +42,16 @@ input_init (SeedInput *input, GstCaps *caps)
 
   if (!gst_video_info_from_caps (&input->info, caps))
     return FALSE;
-  *frame = (SeedFrame){ .width = (guint)info->width, .height = (guint)info->height };
+  *frame = (SeedFrame){ .width = (guint) info->width, .height = (guint) info->height };
   input->pixel_aspect =
-      info->par_n > 0 && info->par_d > 0 ? (double)info->par_n / info->par_d : 1.0;
+      info->par_n > 0 && info->par_d > 0 ? (double) info->par_n / info->par_d : 1.0;
   colour_from_info (&frame->colour, info);
   if (GST_VIDEO_INFO_IS_GRAY (info)) {
     frame->pixels = SEED_PIXELS_GREY;
   } else if (GST_VIDEO_INFO_IS_YUV (info)) {
     frame->pixels = SEED_PIXELS_YUV;
-    frame->sub_x = (guint)GST_VIDEO_FORMAT_INFO_W_SUB (info->finfo, 1);
-    frame->sub_y = (guint)GST_VIDEO_FORMAT_INFO_H_SUB (info->finfo, 1);
+    frame->sub_x = (guint) GST_VIDEO_FORMAT_INFO_W_SUB (info->finfo, 1);
+    frame->sub_y = (guint) GST_VIDEO_FORMAT_INFO_H_SUB (info->finfo, 1);
     siting_from_info (frame, info);
   } else {
     frame->pixels = SEED_PIXELS_RGB;
@@ -89,10 +89,10 @@ seed_input_cache_clear (SeedInputCache *cache)
 static gboolean
 component_fits (const GstVideoFrame *map, guint c)
 {
-  guint plane = (guint)GST_VIDEO_FORMAT_INFO_PLANE (map->info.finfo, c);
+  guint plane = (guint) GST_VIDEO_FORMAT_INFO_PLANE (map->info.finfo, c);
   const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (map, plane);
   gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (map, plane);
-  gint64 row = (gint64)GST_VIDEO_FRAME_COMP_WIDTH (map, c) * GST_VIDEO_FRAME_COMP_PSTRIDE (map, c);
+  gint64 row = (gint64) GST_VIDEO_FRAME_COMP_WIDTH (map, c) * GST_VIDEO_FRAME_COMP_PSTRIDE (map, c);
   gint64 end = stride * (GST_VIDEO_FRAME_COMP_HEIGHT (map, c) - 1) + row;
 
   if (stride < row)
@@ -101,7 +101,7 @@ component_fits (const GstVideoFrame *map, guint c)
     const GstMapInfo *m = &map->map[i];
 
     if (m->data && data >= m->data && data < m->data + m->size)
-      return end <= (gint64)(m->data + m->size - data);
+      return end <= (gint64) (m->data + m->size - data);
   }
   return FALSE;
 }
@@ -114,8 +114,8 @@ seed_input_map (const SeedInput *input, GstBuffer *buffer, GstVideoFrame *map, S
   GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
 
   *reason = "its video meta is of another size or format than the caps";
-  if (meta && (meta->format != GST_VIDEO_INFO_FORMAT (info) || meta->width != (guint)info->width ||
-                  meta->height != (guint)info->height))
+  if (meta && (meta->format != GST_VIDEO_INFO_FORMAT (info) || meta->width != (guint) info->width ||
+                  meta->height != (guint) info->height))
     return FALSE;
   *reason = "its memory is smaller than the caps say or cannot be mapped";
   if (!meta && gst_buffer_get_size (buffer) < info->size)
@@ -130,7 +130,7 @@ seed_input_map (const SeedInput *input, GstBuffer *buffer, GstVideoFrame *map, S
     }
     frame->component[c] = (SeedComponent){ .data = GST_VIDEO_FRAME_COMP_DATA (map, c),
       .stride = GST_VIDEO_FRAME_COMP_STRIDE (map, c),
-      .step = (guint)GST_VIDEO_FRAME_COMP_PSTRIDE (map, c) };
+      .step = (guint) GST_VIDEO_FRAME_COMP_PSTRIDE (map, c) };
   }
   return TRUE;
 }

@@ -30,7 +30,7 @@ filter_at (SeedFilter filter, double x)
 static guint
 taps_for (double scale, guint n_in, SeedFilter filter)
 {
-  guint taps = 2 * (guint)ceil (filter_support (filter) * MAX (scale, 1.0)) + 1;
+  guint taps = 2 * (guint) ceil (filter_support (filter) * MAX (scale, 1.0)) + 1;
 
   taps = MIN (taps, n_in);
   return (taps + SEED_TAPS_ALIGN - 1) / SEED_TAPS_ALIGN * SEED_TAPS_ALIGN;
@@ -39,7 +39,7 @@ taps_for (double scale, guint n_in, SeedFilter filter)
 guint
 seed_axis_max_taps (guint n_in, guint n_out, SeedFilter filter)
 {
-  return taps_for ((double)n_in / n_out, n_in, filter);
+  return taps_for ((double) n_in / n_out, n_in, filter);
 }
 
 /* Sized for the largest box of this plane, so that a box that changes never makes it grow. */
@@ -70,11 +70,11 @@ axis_weigh (SeedAxis *axis, guint i, guint *count)
   double step = (axis->b1 - axis->b0) / axis->n_out, scale = MAX (step, 1.0), sum = 0.0;
   double centre = axis->b0 + (i + 0.5) * step, support = filter_support (axis->filter) * scale;
   double lo = MAX (centre - support + 0.5, 0.0);
-  double hi = MIN (MAX (centre + support + 0.5, 0.0), (double)axis->n_in);
-  guint from = MIN ((guint)lo, axis->n_in - 1), to = MAX ((guint)hi, from + 1);
+  double hi = MIN (MAX (centre + support + 0.5, 0.0), (double) axis->n_in);
+  guint from = MIN ((guint) lo, axis->n_in - 1), to = MAX ((guint) hi, from + 1);
 
   for (guint k = from; k < to; k++) {
-    double w = filter_at (axis->filter, ((double)k - centre + 0.5) / scale);
+    double w = filter_at (axis->filter, ((double) k - centre + 0.5) / scale);
 
     axis->work[k - from] = w;
     sum += w;
@@ -99,7 +99,7 @@ axis_choose_bits (SeedAxis *axis)
     for (guint k = 0; k < count; k++)
       largest = MAX (largest, fabs (axis->work[k]));
   }
-  while (bits > SEED_MID_BITS && ldexp (largest, (int)bits) > WEIGHT_LIMIT)
+  while (bits > SEED_MID_BITS && ldexp (largest, (int) bits) > WEIGHT_LIMIT)
     bits--;
   return bits;
 }
@@ -108,16 +108,16 @@ axis_choose_bits (SeedAxis *axis)
 static void
 axis_quantise (SeedAxis *axis, guint i, guint count)
 {
-  gint16 *weights = axis->weights + (gsize)i * axis->taps;
-  double sum = 0.0, unit = ldexp (1.0, (int)axis->bits);
+  gint16 *weights = axis->weights + (gsize) i * axis->taps;
+  double sum = 0.0, unit = ldexp (1.0, (int) axis->bits);
   gint64 before = 0;
 
   for (guint k = 0; k < count; k++) {
     gint64 after;
 
     sum += axis->work[k];
-    after = k + 1 == count ? (gint64)unit : (gint64)floor (sum * unit + 0.5);
-    weights[k] = (gint16)(after - before);
+    after = k + 1 == count ? (gint64) unit : (gint64) floor (sum * unit + 0.5);
+    weights[k] = (gint16) (after - before);
     before = after;
   }
   memset (weights + count, 0, (axis->taps - count) * sizeof *weights);
@@ -270,15 +270,15 @@ seed_colour_init (SeedColour *colour, double kr, double kb, gboolean full_range)
   double g_u = -b_u * kb / kg, g_v = -r_v * kr / kg;
   double black = full_range ? 0.0 : 16.0, half = 0.5 * one * mid;
 
-  colour->y = (gint16)lrint (y * one);
-  colour->r_v = (gint16)lrint (r_v * one);
-  colour->g_u = (gint16)lrint (g_u * one);
-  colour->g_v = (gint16)lrint (g_v * one);
-  colour->b_u = (gint16)lrint (b_u * one);
-  colour->y_add = (gint32)lrint (half - colour->y * black * mid);
-  colour->r_add = colour->y_add - (gint32)lrint (colour->r_v * 128.0 * mid);
-  colour->g_add = colour->y_add - (gint32)lrint ((colour->g_u + colour->g_v) * 128.0 * mid);
-  colour->b_add = colour->y_add - (gint32)lrint (colour->b_u * 128.0 * mid);
+  colour->y = (gint16) lrint (y * one);
+  colour->r_v = (gint16) lrint (r_v * one);
+  colour->g_u = (gint16) lrint (g_u * one);
+  colour->g_v = (gint16) lrint (g_v * one);
+  colour->b_u = (gint16) lrint (b_u * one);
+  colour->y_add = (gint32) lrint (half - colour->y * black * mid);
+  colour->r_add = colour->y_add - (gint32) lrint (colour->r_v * 128.0 * mid);
+  colour->g_add = colour->y_add - (gint32) lrint ((colour->g_u + colour->g_v) * 128.0 * mid);
+  colour->b_add = colour->y_add - (gint32) lrint (colour->b_u * 128.0 * mid);
 }
 
 const SeedResampleKernels *

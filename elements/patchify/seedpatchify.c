@@ -256,10 +256,10 @@ seed_patchify_set_property (GObject *object, guint id, const GValue *value, GPar
     in_caps = FALSE;
     break;
   case PROP_FIT:
-    s->fit = (SeedPatchifyFit)g_value_get_enum (value);
+    s->fit = (SeedPatchifyFit) g_value_get_enum (value);
     break;
   case PROP_INTERPOLATION:
-    s->interpolation = (SeedPatchifyInterpolation)g_value_get_enum (value);
+    s->interpolation = (SeedPatchifyInterpolation) g_value_get_enum (value);
     break;
   case PROP_IMAGE_SIZE:
     s->image_size = g_value_get_uint (value);
@@ -478,8 +478,8 @@ handle_caps (SeedPatchify *self, GstCaps *caps)
   }
   GST_OBJECT_LOCK (self);
   self->frame_duration = self->input->info.fps_n > 0
-                             ? gst_util_uint64_scale (GST_SECOND, (guint64)self->input->info.fps_d,
-                                   (guint64)self->input->info.fps_n)
+                             ? gst_util_uint64_scale (GST_SECOND, (guint64) self->input->info.fps_d,
+                                   (guint64) self->input->info.fps_n)
                              : 0;
   GST_OBJECT_UNLOCK (self);
   return seed_patchify_negotiate (self) == GST_FLOW_OK;
@@ -589,7 +589,7 @@ take_frame (SeedPatchify *self, GstBuffer *buffer, const SeedStreamMeta *who)
         ret == GST_FLOW_FLUSHING ? SEED_DROP_FLUSHED : SEED_DROP_ERROR, 1);
     return ret;
   }
-  seed_ledger_busy (self->ledger, (guint64)(g_get_monotonic_time () - begin) * 1000);
+  seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - begin) * 1000);
   return seed_patchify_batch_push_if_full (self);
 }
 

@@ -30,7 +30,7 @@ find_marker (const guint8 *data, gsize size, gsize at)
 
     if (!ff)
       return size;
-    at = (gsize)(ff - data);
+    at = (gsize) (ff - data);
     if (data[at + 1] != 0x00 && data[at + 1] != 0xff)
       return at;
     at++;
@@ -52,7 +52,7 @@ seed_jpeg_is_whole (const guint8 *data, gsize size)
     if (has_length (marker)) {
       if (at + 2 > size)
         return FALSE;
-      at += (gsize)data[at] << 8 | data[at + 1];
+      at += (gsize) data[at] << 8 | data[at + 1];
     }
   }
   return FALSE;
@@ -89,7 +89,7 @@ read_all (int fd, gsize size)
       return NULL;
     if (n == 0)
       break; /* it was cut while being read: what is there decides */
-    done += (gsize)n;
+    done += (gsize) n;
   }
   return data ? g_bytes_new_take (g_steal_pointer (&data), done) : NULL;
 }
@@ -123,7 +123,7 @@ seed_image_file_read (const char *path, GError **error)
                            : fail (path, SEED_ERROR_LIMIT, error, "larger than %d bytes",
                                  SEED_IMAGE_FILE_MAX_BYTES);
   }
-  bytes = read_all (fd, (gsize)st.st_size);
+  bytes = read_all (fd, (gsize) st.st_size);
   saved = errno;
   close (fd);
   if (!bytes)

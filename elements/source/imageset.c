@@ -77,7 +77,7 @@ add_image (SeedImageSet *set, const char *path, gint32 label)
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *)a, *(const char *const *)b);
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
 /* The names in a folder, sorted, hidden ones left out. NULL: it cannot be read. */
@@ -104,7 +104,7 @@ static gboolean
 visit (Walk *walk, const struct stat *st)
 {
   char *key = g_strdup_printf (
-      "%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)st->st_dev, (guint64)st->st_ino);
+      "%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64) st->st_dev, (guint64) st->st_ino);
 
   return g_hash_table_add (walk->visited, key);
 }
@@ -116,7 +116,7 @@ static gint32
 add_class (SeedImageSet *set, const char *name)
 {
   g_ptr_array_add (set->classes, g_filename_display_name (name));
-  return (gint32)set->classes->len - 1;
+  return (gint32) set->classes->len - 1;
 }
 
 /* @path: relative to the root; @name: its last part. */
@@ -278,7 +278,7 @@ number_classes (SeedImageSet *set, GPtrArray *labels)
     const char *label = g_ptr_array_index (labels, i);
 
     if (label)
-      g_array_index (set->images, Image, i).label = (gint32)g_ascii_strtoull (label, NULL, 10);
+      g_array_index (set->images, Image, i).label = (gint32) g_ascii_strtoull (label, NULL, 10);
   }
 }
 
@@ -390,13 +390,13 @@ seed_image_set_get_label (const SeedImageSet *set, guint image)
 const char *const *
 seed_image_set_get_classes (const SeedImageSet *set)
 {
-  return (const char *const *)set->classes->pdata;
+  return (const char *const *) set->classes->pdata;
 }
 
 const char *const *
 seed_image_set_get_problems (const SeedImageSet *set)
 {
-  return (const char *const *)set->problems->pdata;
+  return (const char *const *) set->problems->pdata;
 }
 
 guint
@@ -418,7 +418,7 @@ seed_image_order (guint32 *order, guint n, gboolean shuffle, guint64 seed, guint
     return;
   seed_rng_init (&rng, seed_hash (seed, epoch));
   for (guint i = n; i > 1; i--) {
-    guint j = (guint)seed_rng_below (&rng, i);
+    guint j = (guint) seed_rng_below (&rng, i);
     guint32 swap = order[i - 1];
 
     order[i - 1] = order[j];

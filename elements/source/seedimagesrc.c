@@ -138,7 +138,7 @@ make_stats (SeedImageSrc *self)
 
   return gst_structure_new ("application/x-seed-stats", "images", G_TYPE_UINT, n, "ignored-files",
       G_TYPE_UINT, self->set ? seed_image_set_n_ignored (self->set) : 0, "classes", G_TYPE_UINT,
-      self->set ? g_strv_length ((char **)seed_image_set_get_classes (self->set)) : 0, "epoch",
+      self->set ? g_strv_length ((char **) seed_image_set_get_classes (self->set)) : 0, "epoch",
       G_TYPE_UINT64, self->cursor.epoch, "index", G_TYPE_UINT, self->cursor.index, NULL);
 }
 
@@ -348,7 +348,7 @@ prepare_converter (SeedImageSrc *self, const GstVideoInfo *from)
     return TRUE;
   g_clear_pointer (&self->converter, gst_video_converter_free);
   self->from = *from;
-  gst_video_info_set_format (&self->to, format, (guint)from->width, (guint)from->height);
+  gst_video_info_set_format (&self->to, format, (guint) from->width, (guint) from->height);
   self->to.par_n = from->par_n;
   self->to.par_d = from->par_d;
   self->to.fps_n = from->fps_n;
@@ -421,8 +421,8 @@ dress (SeedImageSrc *self, GstBuffer *buffer, guint image)
   GstClockTime length = GST_CLOCK_TIME_NONE, pts = GST_CLOCK_TIME_NONE;
 
   if (self->fps > 0) { /* images have no time of their own; a pace gives them one */
-    length = (GstClockTime)(GST_SECOND / self->fps);
-    pts = (GstClockTime)((double)self->n_shown * GST_SECOND / self->fps);
+    length = (GstClockTime) (GST_SECOND / self->fps);
+    pts = (GstClockTime) ((double) self->n_shown * GST_SECOND / self->fps);
   }
   GST_BUFFER_PTS (frame) = pts;
   GST_BUFFER_DTS (frame) = GST_CLOCK_TIME_NONE;
@@ -485,7 +485,7 @@ seed_image_src_create (GstPushSrc *push, GstBuffer **buffer)
       continue;
     }
     frame = dress (self, frame, image);
-    seed_ledger_busy (self->ledger, (guint64)(g_get_monotonic_time () - start) * 1000);
+    seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - start) * 1000);
     if (!set_caps (self, &info)) {
       gst_buffer_unref (frame);
       seed_ledger_drop (self->ledger, self->id, SEED_DROP_ERROR, 1);

@@ -14,7 +14,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=8 ! seedpatchify ! seedstudent model=/srv/models/lobby ! fakesink dump=true
+ * gst-launch-1.0 videotestsrc num-buffers=8 ! seedpatchify ! seedstudent model=/srv/models/lobby !
+ * fakesink dump=true
  * ]|
  *
  * Since: 0.1
@@ -71,8 +72,7 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
 static GstStaticPadTemplate target_template = GST_STATIC_PAD_TEMPLATE (
     "target", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS (SEED_AFFINITY_TEMPLATE_CAPS));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC,
-    GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (SEED_FEATURES_TEMPLATE_CAPS "; " SEED_REPORT_TEMPLATE_CAPS));
+    GST_PAD_ALWAYS, GST_STATIC_CAPS (SEED_FEATURES_TEMPLATE_CAPS "; " SEED_REPORT_TEMPLATE_CAPS));
 
 static GType
 seed_student_mode_get_type (void)
@@ -132,8 +132,8 @@ make_stats (SeedStudentElement *self)
         shape.vit.depth, "embedding-dim", G_TYPE_UINT, shape.embed_dim, NULL);
   if (self->mode == SEED_STUDENT_TRAIN)
     seed_student_train_add_stats (self, stats);
-  else if (self->announced_step >= 0)
-    gst_structure_set (stats, "step", G_TYPE_UINT64, (guint64) self->announced_step, NULL);
+  else
+    seed_student_infer_add_stats (self, stats);
   return stats;
 }
 
@@ -443,8 +443,8 @@ set_caps (SeedStudentElement *self, GstCaps *caps)
         ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
-  if (!seed_student_element_get_shape (self, &shape) || shape.vit.image_size != self->in.image_size
-      || shape.vit.patch_size != self->in.patch_size) {
+  if (!seed_student_element_get_shape (self, &shape) ||
+      shape.vit.image_size != self->in.image_size || shape.vit.patch_size != self->in.patch_size) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("%s: the student takes %upx images in %upx words, not %u and %u; let seedpatchify take "
          "its geometry from here, or set image-size and patch-size alike",
@@ -560,15 +560,14 @@ seed_student_finalize (GObject *object)
 static void
 install_properties (GObjectClass *object_class)
 {
-  const GParamFlags rw
-      = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags rw = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
   const GParamFlags ro = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
   SeedTrainerConfig trainer;
 
   seed_trainer_config_init (&trainer);
-  properties[PROP_MODE] = g_param_spec_enum ("mode", "Mode",
-      "infer: words to embeddings; train: learn from the target", seed_student_mode_get_type (),
-      DEFAULT_MODE, rw);
+  properties[PROP_MODE] =
+      g_param_spec_enum ("mode", "Mode", "infer: words to embeddings; train: learn from the target",
+          seed_student_mode_get_type (), DEFAULT_MODE, rw);
   properties[PROP_FOLLOWS] = g_param_spec_string ("follows", "Follows",
       "infer: name of the training student of the same pipeline whose newest weights to use", NULL,
       rw);
@@ -582,8 +581,8 @@ install_properties (GObjectClass *object_class)
   properties[PROP_IMAGE_SIZE] = g_param_spec_uint ("image-size", "Image size",
       "train: side of the square image in pixels, a multiple of patch-size", 16, 1024,
       DEFAULT_IMAGE_SIZE, rw);
-  properties[PROP_PATCH_SIZE] = g_param_spec_uint ("patch-size", "Patch size",
-      "train: side of a word in pixels", 4, 64, DEFAULT_PATCH_SIZE, rw);
+  properties[PROP_PATCH_SIZE] = g_param_spec_uint (
+      "patch-size", "Patch size", "train: side of a word in pixels", 4, 64, DEFAULT_PATCH_SIZE, rw);
   properties[PROP_CHECKPOINT] = g_param_spec_string ("checkpoint", "Checkpoint",
       "train: folder to save into and to resume from (default: none)", NULL, rw);
   properties[PROP_CHECKPOINT_EVERY] = g_param_spec_uint ("checkpoint-every", "Checkpoint every",
@@ -606,8 +605,8 @@ install_properties (GObjectClass *object_class)
       "train: of both softmaxes of the similarity loss", 0.001, 10, trainer.temperature, rw);
   properties[PROP_SEED] = g_param_spec_uint64 (
       "seed", "Seed", "train: of the initial weights", 0, G_MAXUINT64, DEFAULT_SEED, rw);
-  properties[PROP_TOKENS] = g_param_spec_boolean ("tokens", "Tokens",
-      "infer: also give the features of every word", DEFAULT_TOKENS, rw);
+  properties[PROP_TOKENS] = g_param_spec_boolean (
+      "tokens", "Tokens", "infer: also give the features of every word", DEFAULT_TOKENS, rw);
   properties[PROP_DETERMINISTIC] = g_param_spec_boolean ("deterministic", "Deterministic",
       "infer with follows: change weights exactly after the last frame of the batch that made "
       "them, and wait for it",

@@ -42,7 +42,7 @@ typedef struct {
 
   GMutex lock; /* guards the rest: two streaming threads meet here */
   GCond changed;
-  GstBuffer *target; /* waiting for its words */
+  GstBuffer *target;  /* waiting for its words */
   guint target_batch; /* negotiated */
   gboolean target_eos, flushing, running;
   gboolean finished; /* no more steps */
@@ -78,8 +78,7 @@ struct _SeedStudentElement {
 /* seedstudent.c */
 void seed_student_element_set_shape (SeedStudentElement *self, const SeedStudentShape *shape);
 gboolean seed_student_element_get_shape (SeedStudentElement *self, SeedStudentShape *shape);
-void seed_student_element_announce (
-    SeedStudentElement *self, const char *sha256, guint64 step);
+void seed_student_element_announce (SeedStudentElement *self, const char *sha256, guint64 step);
 
 /* Each pair is called around the state changes it names; FALSE after posting an error. */
 gboolean seed_student_infer_open (SeedStudentElement *self);  /* NULL -> READY */
@@ -91,6 +90,7 @@ void seed_student_infer_find_shape (SeedStudentElement *self);
 gboolean seed_student_infer_set_caps (SeedStudentElement *self);
 GstFlowReturn seed_student_infer_chain (SeedStudentElement *self, GstBuffer *words);
 void seed_student_infer_set_flushing (SeedStudentElement *self, gboolean flushing);
+void seed_student_infer_add_stats (SeedStudentElement *self, GstStructure *stats);
 
 gboolean seed_student_train_open (SeedStudentElement *self);
 gboolean seed_student_train_start (SeedStudentElement *self);

@@ -11,8 +11,8 @@ seed_similarity_scratch_size (guint b)
 
 /* KL(P|Q) of one distribution over @n pairs, @stride apart; adds (Q - P) * @scale to @d_s. */
 static double
-kl_divergence (const float *f, const real *s, guint n, gsize stride, double tau, double scale,
-    real *d_s)
+kl_divergence (
+    const float *f, const real *s, guint n, gsize stride, double tau, double scale, real *d_s)
 {
   double max_f = -INFINITY, max_s = -INFINITY, sum_p = 0, sum_q = 0, kl = 0;
 
@@ -42,8 +42,8 @@ kl_divergence (const float *f, const real *s, guint n, gsize stride, double tau,
 }
 
 double
-seed_similarity_loss (const real *z, const float *target, guint b, guint dim, double tau, real *d_z,
-    void *scratch)
+seed_similarity_loss (
+    const real *z, const float *target, guint b, guint dim, double tau, real *d_z, void *scratch)
 {
   const real *z0 = z, *z1 = z + dim;
   real *s = scratch, *d_s = s + (gsize) b * b;
@@ -60,8 +60,8 @@ seed_similarity_loss (const real *z, const float *target, guint b, guint dim, do
   }
   if (d_z) {
     real_gemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, n, d, n, 1, d_s, n, z1, row, 0, d_z, row);
-    real_gemm (CblasRowMajor, CblasTrans, CblasNoTrans, n, d, n, 1, d_s, n, z0, row, 0,
-        d_z + dim, row);
+    real_gemm (
+        CblasRowMajor, CblasTrans, CblasNoTrans, n, d, n, 1, d_s, n, z0, row, 0, d_z + dim, row);
   }
   return loss / b;
 }

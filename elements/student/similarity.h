@@ -19,9 +19,10 @@
 gsize seed_similarity_scratch_size (guint b);
 
 /*
- * @z: [b, 2, dim], unit rows (items, then their two views); @target: [b, b] logits, finite on the diagonal;
+ * @z: [b, 2, dim], unit rows (items, then their two views); @target: [b, b] logits, finite on the
+ * diagonal;
  * @d_z: [b, 2, dim], written, or NULL when only the value is wanted. Returns L. Single-threaded:
  * a batch of pairs is small beside the transformer.
  */
-double seed_similarity_loss (const real *z, const float *target, guint b, guint dim, double tau,
-    real *d_z, void *scratch);
+double seed_similarity_loss (
+    const real *z, const float *target, guint b, guint dim, double tau, real *d_z, void *scratch);

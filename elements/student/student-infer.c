@@ -30,8 +30,8 @@ load_checkpoint (SeedStudentElement *self, GError **error)
     return FALSE;
   shape.vit = checkpoint.config;
   shape.embed_dim = (guint) seed_params_lookup (&checkpoint.params, "embed_head.weight")->shape[0];
-  self->infer.fixed = seed_weights_new (
-      checkpoint.values, checkpoint.params.total, 0, checkpoint.sha256);
+  self->infer.fixed =
+      seed_weights_new (checkpoint.values, checkpoint.params.total, 0, checkpoint.sha256);
   seed_checkpoint_clear (&checkpoint);
   seed_student_element_set_shape (self, &shape);
   return TRUE;
@@ -85,8 +85,8 @@ find_hub (SeedStudentElement *self)
   if (!GST_IS_BIN (top))
     return NULL;
   learner = gst_bin_get_by_name (GST_BIN (top), self->follows);
-  if (!learner || !SEED_IS_STUDENT_ELEMENT (learner)
-      || SEED_STUDENT_ELEMENT (learner)->mode != SEED_STUDENT_TRAIN)
+  if (!learner || !SEED_IS_STUDENT_ELEMENT (learner) ||
+      SEED_STUDENT_ELEMENT (learner)->mode != SEED_STUDENT_TRAIN)
     return NULL;
   return seed_weights_hub_ref (SEED_STUDENT_ELEMENT (learner)->train.hub);
 }
@@ -191,7 +191,7 @@ features_info (SeedStudentElement *self, const SeedStudentShape *shape)
 {
   g_autofree char *space = g_strdup_printf ("student/%s", self->model_name);
 
-  return (SeedFeaturesInfo) {
+  return (SeedFeaturesInfo){
     .summary_dim = shape->embed_dim,
     .token_dim = self->tokens ? shape->vit.dim : 0,
     .grid = shape->vit.image_size / shape->vit.patch_size,
@@ -217,11 +217,11 @@ seed_student_infer_set_caps (SeedStudentElement *self)
     return FALSE;
 
   drop_workspace (infer);
-  infer->student = seed_student_new (
-      &shape, &infer->params, self->in.batch * self->in.views, FALSE, &error);
+  infer->student =
+      seed_student_new (&shape, &infer->params, self->in.batch * self->in.views, FALSE, &error);
   if (!infer->student) {
-    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, NO_SPACE_LEFT, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
     return FALSE;
   }
   infer->pool = seed_features_pool_new (&infer->out, caps);
@@ -276,13 +276,13 @@ run_student (SeedStudentElement *self, GstBuffer *words, GstBuffer *out, guint n
   if (!gst_buffer_map (words, &map, GST_MAP_READ))
     return FALSE;
   seed_features_resize (out, &infer->out, n_items);
-  if (map.size != n_items * seed_patches_info_item_size (&self->in)
-      || !seed_features_map (&features, out, GST_MAP_WRITE)) {
+  if (map.size != n_items * seed_patches_info_item_size (&self->in) ||
+      !seed_features_map (&features, out, GST_MAP_WRITE)) {
     gst_buffer_unmap (words, &map);
     return FALSE;
   }
-  embedding = seed_student_forward (
-      infer->student, infer->weights->values, map.data, n_images, &hidden);
+  embedding =
+      seed_student_forward (infer->student, infer->weights->values, map.data, n_images, &hidden);
   memcpy (features.summary.data, embedding, features.summary.size);
   if (features.tokens.data)
     copy_tokens (self, hidden, n_images, (float *) features.tokens.data);
@@ -332,4 +332,29 @@ drop:
   gst_clear_buffer (&out);
   gst_buffer_unref (words);
   return ret;
+}
+
+static guint64
+weights_bytes (const SeedStudentShape *shape)
+{
+  SeedParams params;
+  guint64 bytes;
+
+  seed_params_init (&params);
+  seed_student_append_params (shape, &params);
+  bytes = params.total * sizeof (float);
+  seed_params_clear (&params);
+  return bytes;
+}
+
+void
+seed_student_infer_add_stats (SeedStudentElement *self, GstStructure *stats)
+{
+  SeedStudentShape shape;
+
+  if (self->announced_step >= 0)
+    gst_structure_set (stats, "step", G_TYPE_UINT64, (guint64) self->announced_step, NULL);
+  /* a follower uses the learner's copy */
+  if (!self->follows && seed_student_element_get_shape (self, &shape))
+    gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64, weights_bytes (&shape), NULL);
 }

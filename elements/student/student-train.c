@@ -8,8 +8,8 @@ GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 static void
 post_error (SeedStudentElement *self, const char *what, const GError *error)
 {
-  GST_ELEMENT_ERROR (self, LIBRARY, FAILED,
-      ("%s: %s: %s", GST_OBJECT_NAME (self), what, error->message), (NULL));
+  GST_ELEMENT_ERROR (
+      self, LIBRARY, FAILED, ("%s: %s: %s", GST_OBJECT_NAME (self), what, error->message), (NULL));
 }
 
 static gboolean
@@ -41,8 +41,8 @@ load_weights (SeedStudentElement *self, SeedTrainer *trainer, GError **error)
 {
   gboolean resumed = FALSE;
 
-  if (self->checkpoint && *self->checkpoint
-      && !seed_trainer_resume (trainer, self->checkpoint, &resumed, error))
+  if (self->checkpoint && *self->checkpoint &&
+      !seed_trainer_resume (trainer, self->checkpoint, &resumed, error))
     return FALSE;
   if (!resumed && self->model && *self->model)
     return seed_trainer_load_model (trainer, self->model, error);
@@ -65,8 +65,8 @@ seed_student_train_open (SeedStudentElement *self)
   g_autoptr (GError) error = NULL;
   SeedTrainerConfig config;
 
-  if (!make_config (self, &config, &error) || !(trainer = seed_trainer_new (&config, &error))
-      || !load_weights (self, trainer, &error)) {
+  if (!make_config (self, &config, &error) || !(trainer = seed_trainer_new (&config, &error)) ||
+      !load_weights (self, trainer, &error)) {
     post_error (self, "cannot start the student", error);
     return FALSE;
   }
@@ -300,12 +300,12 @@ run_step (SeedStudentElement *self, GstBuffer *words, GstBuffer *target, guint n
     g_set_error_literal (error, SEED_ERROR, SEED_ERROR_IO, "the target cannot be mapped");
     return FALSE;
   }
-  if (n_items > self->in.batch
-      || words_map.size != n_items * seed_patches_info_item_size (&self->in)
-      || target_map.size != (gsize) n_items * n_items * sizeof (float))
+  if (n_items > self->in.batch ||
+      words_map.size != n_items * seed_patches_info_item_size (&self->in) ||
+      target_map.size != (gsize) n_items * n_items * sizeof (float))
     g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
-        "a batch of %u frames came with %" G_GSIZE_FORMAT " bytes of words and a target of %"
-        G_GSIZE_FORMAT " bytes",
+        "a batch of %u frames came with %" G_GSIZE_FORMAT
+        " bytes of words and a target of %" G_GSIZE_FORMAT " bytes",
         n_items, words_map.size, target_map.size);
   else
     ok = seed_trainer_step (
@@ -319,8 +319,7 @@ static GstBuffer *
 make_report (SeedStudentElement *self, const SeedTrainerReport *report, GstBuffer *words,
     GstBuffer *target, guint n_items)
 {
-  GstBuffer *out
-      = seed_student_report_new (report, n_items, self->train.images_per_s, target);
+  GstBuffer *out = seed_student_report_new (report, n_items, self->train.images_per_s, target);
 
   seed_buffer_copy_stream_metas (out, words);
   gst_buffer_copy_into (out, words, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);

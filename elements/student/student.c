@@ -27,8 +27,8 @@ seed_student_shape_check (const SeedStudentShape *shape, GError **error)
   if (!seed_vit_config_check (&shape->vit, error))
     return FALSE;
   if (shape->embed_dim < 1 || shape->embed_dim > MAX_EMBED_DIM) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
-        "embedding width %u is outside 1..%u", shape->embed_dim, MAX_EMBED_DIM);
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "embedding width %u is outside 1..%u",
+        shape->embed_dim, MAX_EMBED_DIM);
     return FALSE;
   }
   return TRUE;
@@ -127,8 +127,8 @@ normalise_rows (real *rows, real *norms, guint n, guint dim)
 }
 
 const real *
-seed_student_forward (SeedStudent *student, const real *values, const guint8 *words, guint n,
-    const real **hidden)
+seed_student_forward (
+    SeedStudent *student, const real *values, const guint8 *words, guint n, const real **hidden)
 {
   guint e = student->shape.embed_dim, d = student->shape.vit.dim;
   const real *bias = values + student->head_bias->offset;
@@ -136,8 +136,8 @@ seed_student_forward (SeedStudent *student, const real *values, const guint8 *wo
   g_return_val_if_fail (n >= 1 && n <= student->max_batch, NULL);
 
   student->n = n;
-  student->hidden
-      = seed_vit_forward (student->vit, values, student->scale, student->shift, words, n);
+  student->hidden =
+      seed_vit_forward (student->vit, values, student->scale, student->shift, words, n);
   for (guint i = 0; i < n; i++)
     memcpy (student->embedding + (gsize) i * e, bias, e * sizeof (real));
   real_gemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int) n, (int) e, (int) d, 1, student->hidden,
@@ -151,8 +151,8 @@ seed_student_forward (SeedStudent *student, const real *values, const guint8 *wo
 
 /* z = y/|y|: dL/dy = (g - z (z.g)) / |y| */
 static void
-normalise_rows_backward (const real *z, const real *norms, const real *g, guint n, guint dim,
-    real *d_y)
+normalise_rows_backward (
+    const real *z, const real *norms, const real *g, guint n, guint dim, real *d_y)
 {
   for (guint i = 0; i < n; i++) {
     gsize row = (gsize) i * dim;
@@ -175,8 +175,7 @@ seed_student_backward (
 
   g_return_if_fail (student->d_head && n > 0);
 
-  normalise_rows_backward (
-      student->embedding, student->norm, d_embedding, n, e, student->d_head);
+  normalise_rows_backward (student->embedding, student->norm, d_embedding, n, e, student->d_head);
   for (guint i = 0; i < n; i++)
     for (guint k = 0; k < e; k++)
       d_bias[k] += student->d_head[(gsize) i * e + k];

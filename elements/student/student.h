@@ -23,7 +23,8 @@ gboolean seed_student_shape_check (const SeedStudentShape *shape, GError **error
 /* Fills an empty table. */
 void seed_student_append_params (const SeedStudentShape *shape, SeedParams *params);
 
-/* A workspace for up to @max_batch images; used by one thread at a time. @params must outlive it. */
+/* A workspace for up to @max_batch images; used by one thread at a time. @params must outlive it.
+ */
 typedef struct _SeedStudent SeedStudent;
 
 SeedStudent *seed_student_new (const SeedStudentShape *shape, const SeedParams *params,
@@ -36,9 +37,10 @@ gsize seed_student_memory_bytes (const SeedStudent *student);
  * @values: the flat parameters; @words: uint8 [n, N, 3*P*P]. Returns unit rows [n, E], valid until
  * the next call; *@hidden (may be NULL) is set to the transformer's output [n, 1+N, d].
  */
-const real *seed_student_forward (SeedStudent *student, const real *values, const guint8 *words,
-    guint n, const real **hidden);
+const real *seed_student_forward (
+    SeedStudent *student, const real *values, const guint8 *words, guint n, const real **hidden);
 
-/* After a forward of the same arguments with @train: adds to @grads, given dL/d(unit rows) [n, E]. */
+/* After a forward of the same arguments with @train: adds to @grads, given dL/d(unit rows) [n, E].
+ */
 void seed_student_backward (
     SeedStudent *student, const real *values, const real *d_embedding, real *grads);

@@ -34,8 +34,8 @@ params_fingerprint (const SeedParams *params)
 
   for (guint i = 0; i < params->n; i++) {
     const SeedParam *param = &params->items[i];
-    g_autofree char *line = g_strdup_printf ("%s %" G_GSIZE_FORMAT " %" G_GSIZE_FORMAT "\n",
-        param->name, param->offset, param->size);
+    g_autofree char *line = g_strdup_printf (
+        "%s %" G_GSIZE_FORMAT " %" G_GSIZE_FORMAT "\n", param->name, param->offset, param->size);
 
     g_checksum_update (checksum, (const guchar *) line, -1);
   }
@@ -46,14 +46,13 @@ static gboolean
 save_state (const SeedTrainer *trainer, const char *folder, GError **error)
 {
   g_autofree char *path = g_build_filename (folder, STATE_FILE, NULL);
-  g_autoptr (GHashTable) metadata
-      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+  g_autoptr (GHashTable) metadata = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   SeedTensor tensors[N_STATE_ARRAYS];
   float *arrays[N_STATE_ARRAYS];
 
   state_arrays (trainer, arrays);
   for (guint i = 0; i < N_STATE_ARRAYS; i++)
-    tensors[i] = (SeedTensor) {
+    tensors[i] = (SeedTensor){
       .name = state_names[i],
       .dtype = SEED_DTYPE_F32,
       .n_dims = 1,
@@ -62,8 +61,7 @@ save_state (const SeedTrainer *trainer, const char *folder, GError **error)
       .size = trainer->params.total * sizeof (float),
     };
   g_hash_table_insert (metadata, "format", g_strdup (STATE_FORMAT));
-  g_hash_table_insert (
-      metadata, "step", g_strdup_printf ("%" G_GUINT64_FORMAT, trainer->step));
+  g_hash_table_insert (metadata, "step", g_strdup_printf ("%" G_GUINT64_FORMAT, trainer->step));
   g_hash_table_insert (metadata, "params", params_fingerprint (&trainer->params));
   return seed_safetensors_write (path, tensors, N_STATE_ARRAYS, metadata, error);
 }
@@ -72,8 +70,8 @@ gboolean
 seed_trainer_save (const SeedTrainer *trainer, const char *folder, GError **error)
 {
   return seed_checkpoint_save (folder, &trainer->config.shape.vit, &trainer->params, trainer->ema,
-             head_tensors, G_N_ELEMENTS (head_tensors), error)
-         && save_state (trainer, folder, error);
+             head_tensors, G_N_ELEMENTS (head_tensors), error) &&
+         save_state (trainer, folder, error);
 }
 
 static gboolean
@@ -153,8 +151,8 @@ same_network (const SeedTrainer *trainer, const SeedCheckpoint *checkpoint)
     const SeedParam *mine = &trainer->params.items[i];
     const SeedParam *theirs = seed_params_lookup (&checkpoint->params, mine->name);
 
-    if (!theirs || theirs->n_dims != mine->n_dims
-        || memcmp (theirs->shape, mine->shape, mine->n_dims * sizeof mine->shape[0]) != 0)
+    if (!theirs || theirs->n_dims != mine->n_dims ||
+        memcmp (theirs->shape, mine->shape, mine->n_dims * sizeof mine->shape[0]) != 0)
       return FALSE;
   }
   return TRUE;
@@ -166,8 +164,7 @@ seed_trainer_load_model (SeedTrainer *trainer, const char *folder, GError **erro
   SeedCheckpoint checkpoint = { 0 };
   gboolean ok;
 
-  if (!seed_checkpoint_load (
-          &checkpoint, folder, head_tensors, G_N_ELEMENTS (head_tensors), error))
+  if (!seed_checkpoint_load (&checkpoint, folder, head_tensors, G_N_ELEMENTS (head_tensors), error))
     return FALSE;
   ok = same_network (trainer, &checkpoint);
   if (ok) {

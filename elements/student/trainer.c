@@ -19,7 +19,7 @@
 void
 seed_trainer_config_init (SeedTrainerConfig *config)
 {
-  *config = (SeedTrainerConfig) {
+  *config = (SeedTrainerConfig){
     .warmup = DEFAULT_WARMUP,
     .lr = DEFAULT_LR,
     .weight_decay = DEFAULT_WEIGHT_DECAY,
@@ -90,8 +90,8 @@ seed_trainer_reserve (SeedTrainer *trainer, guint max_items, GError **error)
   if (trainer->max_items >= max_items)
     return TRUE;
   drop_workspace (trainer);
-  trainer->student = seed_student_new (
-      &trainer->config.shape, &trainer->params, 2 * max_items, TRUE, error);
+  trainer->student =
+      seed_student_new (&trainer->config.shape, &trainer->params, 2 * max_items, TRUE, error);
   if (!trainer->student)
     return FALSE;
   trainer->d_embedding = alloc_floats (2 * (gsize) max_items * trainer->config.shape.embed_dim);
@@ -121,14 +121,12 @@ compute_gradients (SeedTrainer *trainer, const guint8 *words, const float *targe
   const float *z = seed_student_forward (trainer->student, trainer->values, words, 2 * b, NULL);
 
   memset (trainer->grads, 0, trainer->params.total * sizeof (float));
-  report->loss_similarity
-      = seed_similarity_loss (z, target, b, trainer->config.shape.embed_dim,
-          trainer->config.temperature, trainer->d_embedding, trainer->scratch);
+  report->loss_similarity = seed_similarity_loss (z, target, b, trainer->config.shape.embed_dim,
+      trainer->config.temperature, trainer->d_embedding, trainer->scratch);
   report->loss = report->loss_similarity;
-  seed_student_backward (
-      trainer->student, trainer->values, trainer->d_embedding, trainer->grads);
-  report->grad_norm
-      = seed_gradient_clip (trainer->grads, trainer->params.total, trainer->config.clip);
+  seed_student_backward (trainer->student, trainer->values, trainer->d_embedding, trainer->grads);
+  report->grad_norm =
+      seed_gradient_clip (trainer->grads, trainer->params.total, trainer->config.clip);
 }
 
 gboolean
@@ -189,8 +187,8 @@ seed_trainer_memory_bytes (const SeedTrainer *trainer)
   gsize bytes = 5 * trainer->params.total * sizeof (float);
 
   if (trainer->student)
-    bytes += seed_student_memory_bytes (trainer->student)
-             + 2 * (gsize) trainer->max_items * trainer->config.shape.embed_dim * sizeof (float)
-             + seed_similarity_scratch_size (trainer->max_items);
+    bytes += seed_student_memory_bytes (trainer->student) +
+             2 * (gsize) trainer->max_items * trainer->config.shape.embed_dim * sizeof (float) +
+             seed_similarity_scratch_size (trainer->max_items);
   return bytes;
 }

@@ -5,7 +5,8 @@
 
 /*
  * A learning student: parameters, AdamW state, moving average, and one step of distillation.
- * Used by one thread at a time. The same seed, batches, thread count and backend give the same bits.
+ * Used by one thread at a time. The same seed, batches, thread count and backend give the same
+ * bits.
  */
 typedef struct {
   SeedStudentShape shape;
@@ -48,16 +49,16 @@ gboolean seed_trainer_load_model (SeedTrainer *trainer, const char *folder, GErr
 gboolean seed_trainer_save (const SeedTrainer *trainer, const char *folder, GError **error);
 
 /* Goes on from a saved folder. *@resumed is FALSE, without an error, when it holds no state yet. */
-gboolean seed_trainer_resume (
-    SeedTrainer *trainer, const char *folder, gboolean *resumed, GError **error);
+gboolean
+seed_trainer_resume (SeedTrainer *trainer, const char *folder, gboolean *resumed, GError **error);
 
 /* Makes room for batches of up to @max_items pairs of views. */
 gboolean seed_trainer_reserve (SeedTrainer *trainer, guint max_items, GError **error);
 
 /*
  * One step of the similarity loss. @words: uint8 [b, 2, N, 3*P*P] (items, then views, as patchify
- * gives them), 2 <= b <= max_items; @target: float32 [b, b]. SEED_ERROR_NUMERIC, with the parameters
- * untouched, when loss or gradient is not finite.
+ * gives them), 2 <= b <= max_items; @target: float32 [b, b]. SEED_ERROR_NUMERIC, with the
+ * parameters untouched, when loss or gradient is not finite.
  */
 gboolean seed_trainer_step (SeedTrainer *trainer, const guint8 *words, const float *target, guint b,
     SeedTrainerReport *report, GError **error);

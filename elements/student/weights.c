@@ -30,8 +30,7 @@ typedef struct {
   SeedWeights *weights;
 } Passage;
 
-G_DEFINE_BOXED_TYPE (
-    SeedWeightsHub, seed_weights_hub, seed_weights_hub_ref, seed_weights_hub_unref)
+G_DEFINE_BOXED_TYPE (SeedWeightsHub, seed_weights_hub, seed_weights_hub_ref, seed_weights_hub_unref)
 
 SeedWeights *
 seed_weights_new (const float *values, gsize n, guint64 step, const char *sha256)
@@ -156,7 +155,8 @@ seed_weights_hub_set_batch (SeedWeightsHub *hub, guint batch)
   g_mutex_unlock (&hub->lock);
 }
 
-/* The passage a follower needs that has served @n_frames: the last at or before its batch border. */
+/* The passage a follower needs that has served @n_frames: the last at or before its batch border.
+ */
 static guint64
 border (const SeedWeightsHub *hub, guint64 n_frames)
 {
@@ -174,8 +174,7 @@ trim_history_locked (SeedWeightsHub *hub)
     if (follower->in_step)
       needed = MIN (needed, border (hub, follower->n_frames));
   }
-  while (hub->history.length > 1
-         && ((Passage *) hub->history.head->next->data)->n_items <= needed)
+  while (hub->history.length > 1 && ((Passage *) hub->history.head->next->data)->n_items <= needed)
     passage_free (g_queue_pop_head (&hub->history));
 }
 
@@ -286,8 +285,8 @@ seed_weights_follower_next (SeedWeightsFollower *follower)
   while (!follower->interrupted && !next_is_known_locked (follower))
     g_cond_wait (&hub->changed, &hub->lock);
   if (!follower->interrupted) {
-    weights = version_at_locked (
-        hub, follower->in_step ? border (hub, follower->n_frames) : G_MAXUINT64);
+    weights =
+        version_at_locked (hub, follower->in_step ? border (hub, follower->n_frames) : G_MAXUINT64);
     follower->n_frames++;
     trim_history_locked (hub);
   }

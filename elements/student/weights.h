@@ -11,9 +11,9 @@
  */
 typedef struct {
   gatomicrefcount refs;
-  guint64 step;     /* training step that made it; 0: as initialised or loaded */
-  float *values;    /* params.total of the student, 64-byte aligned */
-  char sha256[65];  /* of the checkpoint they were loaded from, "" otherwise */
+  guint64 step;    /* training step that made it; 0: as initialised or loaded */
+  float *values;   /* params.total of the student, 64-byte aligned */
+  char sha256[65]; /* of the checkpoint they were loaded from, "" otherwise */
 } SeedWeights;
 
 /* Copies @n values. */
@@ -34,8 +34,7 @@ void seed_weights_hub_unref (SeedWeightsHub *hub);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedWeightsHub, seed_weights_hub_unref)
 
 /* The learner says what it is, with its first version, before anything flows. */
-void seed_weights_hub_open (
-    SeedWeightsHub *hub, const SeedStudentShape *shape, SeedWeights *first);
+void seed_weights_hub_open (SeedWeightsHub *hub, const SeedStudentShape *shape, SeedWeights *first);
 /* FALSE until the learner has opened it. */
 gboolean seed_weights_hub_get_shape (SeedWeightsHub *hub, SeedStudentShape *shape);
 

@@ -11,7 +11,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=8 ! seedpatchify ! seedteacher model=/srv/models/vit-small ! fakesink dump=true
+ * gst-launch-1.0 videotestsrc num-buffers=8 ! seedpatchify ! seedteacher
+ * model=/srv/models/vit-small ! fakesink dump=true
  * ]|
  *
  * Since: 0.1
@@ -106,8 +107,7 @@ make_stats (SeedTeacher *self)
 }
 
 static void
-seed_teacher_set_property (
-    GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+seed_teacher_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   SeedTeacher *self = SEED_TEACHER (object);
 
@@ -217,9 +217,8 @@ copy_batch_fields (GstStructure *to, const GstStructure *from)
 static GstStructure *
 patches_structure (const SeedModelInfo *info)
 {
-  GstStructure *s
-      = gst_structure_new (SEED_CAPS_PATCHES, "image-size", G_TYPE_INT, (int) info->image_size,
-          "patch-size", G_TYPE_INT, (int) info->patch_size, NULL);
+  GstStructure *s = gst_structure_new (SEED_CAPS_PATCHES, "image-size", G_TYPE_INT,
+      (int) info->image_size, "patch-size", G_TYPE_INT, (int) info->patch_size, NULL);
 
   if (info->interpolation)
     gst_structure_set (s, "interpolation", G_TYPE_STRING, info->interpolation, NULL);
@@ -252,8 +251,8 @@ seed_teacher_transform_caps (
   result = gst_caps_new_empty ();
   for (guint i = 0; i < gst_caps_get_size (caps); i++) {
     const SeedModelInfo *info = seed_model_get_info (model);
-    GstStructure *s = direction == GST_PAD_SINK ? features_structure (self, info)
-                                                : patches_structure (info);
+    GstStructure *s =
+        direction == GST_PAD_SINK ? features_structure (self, info) : patches_structure (info);
 
     copy_batch_fields (s, gst_caps_get_structure (caps, i));
     gst_caps_append_structure (result, s);
@@ -275,8 +274,8 @@ seed_teacher_set_caps (GstBaseTransform *base, GstCaps *in_caps, GstCaps *out_ca
   g_autoptr (GError) error = NULL;
   const SeedModelInfo *info = seed_model_get_info (model);
 
-  if (!seed_patches_info_from_caps (&self->in, in_caps)
-      || !seed_features_info_from_caps (&self->out, out_caps))
+  if (!seed_patches_info_from_caps (&self->in, in_caps) ||
+      !seed_features_info_from_caps (&self->out, out_caps))
     return FALSE;
   if (self->in.image_size != info->image_size || self->in.patch_size != info->patch_size) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
@@ -290,8 +289,8 @@ seed_teacher_set_caps (GstBaseTransform *base, GstCaps *in_caps, GstCaps *out_ca
   drop_session (self);
   self->session = seed_session_new (model, self->in.batch * self->in.views, &error);
   if (!self->session) {
-    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, NO_SPACE_LEFT, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
     return FALSE;
   }
   self->pool = seed_features_pool_new (&self->out, out_caps);
@@ -304,14 +303,13 @@ announce_model (SeedTeacher *self)
 {
   const SeedModelInfo *info = seed_model_get_info (self->model);
 
-  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
-      seed_model_event_new (info->name, info->sha256, 0));
+  gst_pad_push_event (
+      GST_BASE_TRANSFORM_SRC_PAD (self), seed_model_event_new (info->name, info->sha256, 0));
   self->announce = FALSE;
 }
 
 static GstFlowReturn
-seed_teacher_prepare_output_buffer (
-    GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
+seed_teacher_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
 {
   SeedTeacher *self = SEED_TEACHER (base);
 
@@ -365,8 +363,7 @@ unreadable:
 }
 
 static gboolean
-seed_teacher_transform_meta (
-    GstBaseTransform *base, GstBuffer *out, GstMeta *meta, GstBuffer *in)
+seed_teacher_transform_meta (GstBaseTransform *base, GstBuffer *out, GstMeta *meta, GstBuffer *in)
 {
   return FALSE; /* transform() copies what goes on */
 }
@@ -402,9 +399,9 @@ seed_teacher_class_init (SeedTeacherClass *klass)
   properties[PROP_TOKENS] = g_param_spec_boolean ("tokens", "Tokens",
       "Also give the features of every word, not the summary alone", DEFAULT_TOKENS,
       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
-  properties[PROP_LEDGER] = g_param_spec_boxed ("ledger", "Ledger",
-      "Account of frames in, out and dropped, per stream", SEED_TYPE_LEDGER,
-      G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  properties[PROP_LEDGER] =
+      g_param_spec_boxed ("ledger", "Ledger", "Account of frames in, out and dropped, per stream",
+          SEED_TYPE_LEDGER, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
       "Model name, family, sha256, parameters and memory-bytes", GST_TYPE_STRUCTURE,
       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);

@@ -38,7 +38,8 @@ typedef struct {
   guint64 dropped[SEED_N_DROP_REASONS];
 } SeedLedgerEntry;
 
-/** Time a stage was busy with a buffer: count, mean, quantiles (upper bounds within 12.5%), in ns. */
+/** Time a stage was busy with a buffer: count, mean, quantiles (upper bounds within 12.5%), in ns.
+ */
 typedef struct {
   guint64 count;
   guint64 total_ns;

@@ -16,16 +16,17 @@ typedef struct _SeedModel SeedModel;
 typedef struct _SeedSession SeedSession;
 
 typedef struct {
-  const char *name;   /* folder's base name */
-  const char *family; /* "vit", ... */
-  const char *sha256; /* of the weights file, hex; "" when the weights were never in a file */
-  guint image_size;   /* S: pixels, square */
-  guint patch_size;   /* P: pixels, divides S */
-  guint n_words;      /* N = (S/P)^2 */
-  guint summary_dim;  /* D: width of the summary */
-  guint token_dim;    /* Dt: width of a token */
+  const char *name;      /* folder's base name */
+  const char *family;    /* "vit", ... */
+  const char *sha256;    /* of the weights file, hex; "" when the weights were never in a file */
+  guint image_size;      /* S: pixels, square */
+  guint patch_size;      /* P: pixels, divides S */
+  guint n_words;         /* N = (S/P)^2 */
+  guint summary_dim;     /* D: width of the summary */
+  guint token_dim;       /* Dt: width of a token */
   float mean[3], std[3]; /* of RGB in 0..1; already folded into the weights */
-  const char *interpolation; /* "bilinear" or "bicubic": how the model wants images resampled, or NULL */
+  const char
+      *interpolation; /* "bilinear" or "bicubic": how the model wants images resampled, or NULL */
   guint64 n_params;
   guint64 memory_bytes; /* what the loaded weights take */
 } SeedModelInfo;

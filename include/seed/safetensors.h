@@ -6,13 +6,13 @@
 G_BEGIN_DECLS
 
 /**
- * Reader and writer of the safetensors format (https://huggingface.co/docs/safetensors): eight bytes
- * of header length, a JSON header, the data. The file is mapped and every number in it is
+ * Reader and writer of the safetensors format (https://huggingface.co/docs/safetensors): eight
+ * bytes of header length, a JSON header, the data. The file is mapped and every number in it is
  * distrusted: lengths, offsets, overlaps, holes, shapes, dtypes, duplicate or over-long names.
- * An open reader is immutable and may be used from any thread; the file must not be changed in place
- * while it is open (writers replace it, see seed_safetensors_write): one that shrinks under a reader
- * ends the process with SIGBUS at the next look at its data, as for every mapping. Copy the tensors
- * and close the reader; models do.
+ * An open reader is immutable and may be used from any thread; the file must not be changed in
+ * place while it is open (writers replace it, see seed_safetensors_write): one that shrinks under a
+ * reader ends the process with SIGBUS at the next look at its data, as for every mapping. Copy the
+ * tensors and close the reader; models do.
  */
 typedef struct _SeedSafetensors SeedSafetensors;
 
@@ -49,9 +49,9 @@ gboolean seed_tensor_to_float (
 
 /**
  * Writes @path atomically: a temporary file in the same folder, synced, renamed over @path, folder
- * synced. On failure @path is as it was (or, when the error says that the folder could not be synced,
- * the complete new file). The bytes are those of the reference implementation: tensors by dtype, then
- * by name, all aligned. @metadata: string to string, may be NULL.
+ * synced. On failure @path is as it was (or, when the error says that the folder could not be
+ * synced, the complete new file). The bytes are those of the reference implementation: tensors by
+ * dtype, then by name, all aligned. @metadata: string to string, may be NULL.
  */
 gboolean seed_safetensors_write (const char *path, const SeedTensor *tensors, guint n_tensors,
     GHashTable *metadata, GError **error);

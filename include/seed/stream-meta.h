@@ -7,8 +7,8 @@ G_BEGIN_DECLS
 
 /**
  * Identity of a frame on its way through a graph. A buffer carries one per batch item, in the order
- * of the items (outermost axis of the data). Registered by the SEED plugin; these helpers find it by
- * name, so a program needs no more than the plugin in its registry and loaded.
+ * of the items (outermost axis of the data). Registered by the SEED plugin; these helpers find it
+ * by name, so a program needs no more than the plugin in its registry and loaded.
  */
 #define SEED_STREAM_META_NAME "SeedStreamMeta"
 #define SEED_STREAM_META_API_NAME "SeedStreamMetaAPI"
@@ -19,9 +19,9 @@ typedef struct {
   char stream[SEED_STREAM_ID_SIZE]; /* [a-z0-9-]+; "-" when it has none */
   guint64 frame;                    /* number of the decoded frame in its stream, from 0 */
   GstClockTime pts;                 /* of the frame in its stream, or GST_CLOCK_TIME_NONE */
-  gint64 capture_ns;                /* realtime ns since the epoch when it was captured or decoded */
-  gint32 label;                     /* class index, -1 when unlabelled */
-  guint64 dropped;                  /* frames of this stream dropped upstream before this one */
+  gint64 capture_ns; /* realtime ns since the epoch when it was captured or decoded */
+  gint32 label;      /* class index, -1 when unlabelled */
+  guint64 dropped;   /* frames of this stream dropped upstream before this one */
 } SeedStreamMeta;
 
 /** Appends a meta to a writable buffer. NULL when the SEED plugin is not loaded. */

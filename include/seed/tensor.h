@@ -55,8 +55,8 @@ gboolean seed_dtype_from_wire_name (const char *name, SeedDtype *dtype);
  * Product of @shape times the element size, checked for overflow.
  * Returns FALSE when it does not fit in gsize.
  */
-gboolean seed_tensor_byte_size (
-    SeedDtype dtype, const guint64 *shape, guint n_dims, gsize *byte_size);
+gboolean
+seed_tensor_byte_size (SeedDtype dtype, const guint64 *shape, guint n_dims, gsize *byte_size);
 
 /** "F32 [3, 768]", for error messages. Caller frees. */
 char *seed_tensor_describe (SeedDtype dtype, const guint64 *shape, guint n_dims);

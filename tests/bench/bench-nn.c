@@ -34,7 +34,7 @@ reals (gsize n)
   real *x = aligned_alloc (64, (n * sizeof *x + 63) / 64 * 64);
 
   for (gsize i = 0; i < n; i++)
-    x[i] = (real)(i % 17) * (real)0.01;
+    x[i] = (real) (i % 17) * (real) 0.01;
   return x;
 }
 
@@ -61,16 +61,16 @@ bench_init (Bench *b, const char *size, guint image_size, guint n, gboolean trai
   seed_rng_init (&rng, 1);
   seed_params_init_random (&b->params, b->values, &rng);
 
-  wide = (gsize)n * b->tokens * MAX (b->config.mlp_dim, 3 * 16 * 16);
-  wide = MAX (wide, (gsize)n * b->config.heads * b->tokens * b->tokens);
+  wide = (gsize) n * b->tokens * MAX (b->config.mlp_dim, 3 * 16 * 16);
+  wide = MAX (wide, (gsize) n * b->config.heads * b->tokens * b->tokens);
   b->x = reals (wide);
   b->y = reals (wide);
   b->z = reals (wide);
-  b->d_out = reals ((gsize)n * b->tokens * b->config.dim);
-  n_words = (gsize)n * (b->tokens - 1) * 3 * 16 * 16;
+  b->d_out = reals ((gsize) n * b->tokens * b->config.dim);
+  n_words = (gsize) n * (b->tokens - 1) * 3 * 16 * 16;
   b->words = g_malloc (n_words);
   for (gsize i = 0; i < n_words; i++)
-    b->words[i] = (guint8)seed_rng_next (&rng);
+    b->words[i] = (guint8) seed_rng_next (&rng);
 }
 
 static void
@@ -114,7 +114,7 @@ linear_product (Bench *b, const char *name, gboolean train)
   const SeedBackend *backend = seed_backend_get ();
   const SeedParam *param = seed_params_lookup (&b->params, name);
   const SeedEpilogue nothing = { 0 };
-  guint out = (guint)param->shape[0], in = (guint)param->shape[1];
+  guint out = (guint) param->shape[0], in = (guint) param->shape[1];
   guint rows = b->n * (b->tokens - (strcmp (name, "patch.weight") == 0));
   SeedPackedLinear *packed = backend->packed_new (out, in);
   SeedGemm d_weight = { .transpose_a = TRUE,
@@ -161,8 +161,8 @@ head_task (guint task, gpointer data)
   const Heads *heads = data;
   const Bench *b = heads->bench;
   guint t = b->tokens, d = b->config.dim, e = d / b->config.heads;
-  gsize at = (gsize)(task / b->config.heads) * t * d + (gsize)(task % b->config.heads) * e;
-  real *probs = b->y + (gsize)task * t * t;
+  gsize at = (gsize) (task / b->config.heads) * t * d + (gsize) (task % b->config.heads) * e;
+  real *probs = b->y + (gsize) task * t * t;
   SeedGemm scores = { .transpose_b = TRUE,
     .m = t,
     .n = t,
@@ -239,8 +239,9 @@ report (const char *title, Bench *b, guint repeats, void (*all) (Bench *), void 
       best_alone = MIN (best_alone, end - middle);
     }
   }
-  printf ("%-40s %9.2f ms   products alone %9.2f ms   ratio %.3f\n", title, (double)best_all / 1000,
-      (double)best_alone / 1000, (double)best_all / (double)best_alone);
+  printf ("%-40s %9.2f ms   products alone %9.2f ms   ratio %.3f\n", title,
+      (double) best_all / 1000, (double) best_alone / 1000,
+      (double) best_all / (double) best_alone);
 }
 
 static void
@@ -266,7 +267,7 @@ training (const char *title, const char *size, guint image_size, guint n, guint 
 int
 main (int argc, char **argv)
 {
-  guint repeats = argc > 1 ? (guint)MAX (1, atoi (argv[1])) : DEFAULT_REPEATS;
+  guint repeats = argc > 1 ? (guint) MAX (1, atoi (argv[1])) : DEFAULT_REPEATS;
 
   printf ("backend %s, kernels %s, %u threads\n", seed_backend_get ()->name,
       seed_kernels_get ()->name, seed_pool_n_threads ());

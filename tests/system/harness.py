@@ -107,9 +107,9 @@ class Run:
 
 def assert_ledger_adds_up(stats):
     seen = 0
-    for stage in stats["stages"]:
-        for stream, entry in (stage.get("ledger") or {}).items():
-            where = f"{stage['name']}/{stream}: {entry}"
+    for account in [*stats["stages"], *stats["queues"]]:
+        for stream, entry in account["ledger"].items():
+            where = f"{account}: {stream}"
             assert entry["in"] == entry["out"] + sum(entry["dropped"].values()) + entry["in_flight"], where
             seen += 1
     assert seen > 0, "no stage left a ledger"

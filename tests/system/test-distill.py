@@ -8,7 +8,7 @@ import numpy as np
 
 from harness import IMAGES, SOURCE, Run, assert_ledger_adds_up, main, of_kind, random_model, write
 
-STEPS = 150
+STEPS = 200
 NEIGHBOURS = 8
 
 EMBED = """
@@ -30,7 +30,7 @@ nodes:
 def distill(folder, name, *arguments):
     return Run(folder, os.path.join(SOURCE, "graphs", "distill.yaml"), "--set", "images=" + IMAGES,
                "--set", f"teacher-a={folder}/a", "--set", f"teacher-b={folder}/b", "--set",
-               f"checkpoint={folder}/{name}", "--set", "calibration=192", "--seed", "1",
+               f"checkpoint={folder}/{name}", "--set", "batch=16", "--seed", "1",
                *arguments).finish()
 
 

@@ -139,7 +139,7 @@ def test_interrupted_run_drains(folder):
     run.finish(expect=0)
     assert_ledger_adds_up(run.stats)
     for stage in run.stats["stages"]:
-        for entry in (stage.get("ledger") or {}).values():
+        for entry in stage["ledger"].values():
             assert entry["in_flight"] == 0, stage
 
 

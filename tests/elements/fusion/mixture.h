@@ -23,7 +23,7 @@ mixture_init (Mixture *m, guint dim, guint latent, guint64 seed)
   seed_rng_init (&rng, seed);
   m->dim = dim;
   m->latent = latent;
-  m->mix = g_new (double, (gsize)dim *latent);
+  m->mix = g_new (double, (gsize) dim *latent);
   m->offset = g_new (double, dim);
   for (guint i = 0; i < dim * latent; i++)
     m->mix[i] = seed_rng_normal (&rng) / (1 + i % latent);
@@ -42,15 +42,15 @@ mixture_clear (Mixture *m)
 static inline double *
 mixture_latent (guint n, guint latent, guint64 seed)
 {
-  double *z = g_new (double, (gsize)n *latent);
+  double *z = g_new (double, (gsize) n *latent);
   SeedRng rng;
 
   seed_rng_init (&rng, seed);
   for (guint r = 0; r < n; r++) {
-    double centre = 1.5 * ((double)seed_rng_below (&rng, MIXTURE_COMPONENTS) - 1);
+    double centre = 1.5 * ((double) seed_rng_below (&rng, MIXTURE_COMPONENTS) - 1);
 
     for (guint i = 0; i < latent; i++)
-      z[(gsize)r * latent + i] = seed_rng_normal (&rng) + (i % 2 ? centre : -centre);
+      z[(gsize) r * latent + i] = seed_rng_normal (&rng) + (i % 2 ? centre : -centre);
   }
   return z;
 }
@@ -59,15 +59,15 @@ mixture_latent (guint n, guint latent, guint64 seed)
 static inline float *
 mixture_observe (const Mixture *m, const double *z, guint n)
 {
-  float *x = g_new (float, (gsize)n * m->dim);
+  float *x = g_new (float, (gsize) n * m->dim);
 
   for (guint r = 0; r < n; r++) {
     for (guint d = 0; d < m->dim; d++) {
       double sum = m->offset[d];
 
       for (guint i = 0; i < m->latent; i++)
-        sum += m->mix[d * m->latent + i] * z[(gsize)r * m->latent + i];
-      x[(gsize)r * m->dim + d] = (float)sum;
+        sum += m->mix[d * m->latent + i] * z[(gsize) r * m->latent + i];
+      x[(gsize) r * m->dim + d] = (float) sum;
     }
   }
   return x;

@@ -98,7 +98,7 @@ stand_push_all_caps (Stand *stand)
 float *
 stand_features (guint t, guint views, guint64 first_frame, guint n)
 {
-  g_autofree double *z = g_new (double, (gsize)n *views *LATENT);
+  g_autofree double *z = g_new (double, (gsize) n *views *LATENT);
   Mixture mixture;
   float *x;
   gsize at = 0;
@@ -129,7 +129,7 @@ stand_buffer (Stand *stand, guint t, guint64 number, guint n)
 {
   guint64 first = number * STAND_BATCH;
   GstBuffer *buffer = gst_buffer_new_wrapped (stand_features (t, stand->views, first, n),
-      (gsize)n * stand->views * (STAND_DIM + t) * sizeof (float));
+      (gsize) n * stand->views * (STAND_DIM + t) * sizeof (float));
 
   GST_BUFFER_OFFSET (buffer) = number;
   GST_BUFFER_PTS (buffer) = number * GST_SECOND;
@@ -285,7 +285,7 @@ stand_reference (Stand *stand, const char *strategy, guint n_batches)
 
     for (guint t = 0; t < stand->n_teachers; t++)
       x[t] = stand_features (t, stand->views, i * STAND_BATCH, STAND_BATCH);
-    g_assert_true (seed_fuser_calibrate (fuser, (const float *const *)x, STAND_BATCH, NULL));
+    g_assert_true (seed_fuser_calibrate (fuser, (const float *const *) x, STAND_BATCH, NULL));
     for (guint t = 0; t < stand->n_teachers; t++)
       g_free (x[t]);
   }
@@ -300,17 +300,17 @@ stand_expected (Stand *stand, SeedFuser *fuser, guint64 number, guint n, SeedFus
   float *x[STAND_TEACHERS], *out;
   gsize width = seed_fuser_output (fuser) == SEED_FUSION_AFFINITY
                     ? n
-                    : (gsize)stand->views * seed_fuser_width (fuser);
+                    : (gsize) stand->views * seed_fuser_width (fuser);
 
   for (guint i = 0; i < n; i++) {
     guint64 frame = number * STAND_BATCH + i;
 
-    items[i] = (SeedFusionItem){ stream_of (frame), frame, (gint64)(frame * 10 * GST_SECOND) };
+    items[i] = (SeedFusionItem){ stream_of (frame), frame, (gint64) (frame * 10 * GST_SECOND) };
   }
   for (guint t = 0; t < stand->n_teachers; t++)
     x[t] = stand_features (t, stand->views, number * STAND_BATCH, n);
   out = g_new (float, n *width);
-  g_assert_true (seed_fuser_run (fuser, (const float *const *)x, items, n, out, tally, NULL));
+  g_assert_true (seed_fuser_run (fuser, (const float *const *) x, items, n, out, tally, NULL));
   for (guint t = 0; t < stand->n_teachers; t++)
     g_free (x[t]);
   return out;

@@ -33,11 +33,11 @@ make_unit (SeedRng *rng, float *v)
   double norm = 0;
 
   for (guint k = 0; k < WIDTH; k++) {
-    v[k] = (float)seed_rng_normal (rng);
-    norm += (double)v[k] * v[k];
+    v[k] = (float) seed_rng_normal (rng);
+    norm += (double) v[k] * v[k];
   }
   for (guint k = 0; k < WIDTH; k++)
-    v[k] = (float)(v[k] / sqrt (norm));
+    v[k] = (float) (v[k] / sqrt (norm));
 }
 
 static void
@@ -49,7 +49,7 @@ batch_init (Batch *batch, gboolean swap_views)
   for (guint t = 0; t < T; t++) {
     for (guint i = 0; i < B; i++) {
       for (guint v = 0; v < 2; v++)
-        make_unit (&rng, batch->y[t][i][v ^ (guint)swap_views]);
+        make_unit (&rng, batch->y[t][i][v ^ (guint) swap_views]);
     }
     /* items 3 and 4 look the same to everyone: their mean similarity is above 0.94 */
     memcpy (batch->y[t][4][1], batch->y[t][3][0], sizeof batch->y[t][4][1]);
@@ -58,7 +58,7 @@ batch_init (Batch *batch, gboolean swap_views)
       for (guint j = 0; j < B; j++) {
         batch->s[t][i][j] = 0;
         for (guint k = 0; k < WIDTH; k++)
-          batch->s[t][i][j] += (double)batch->y[t][i][0][k] * batch->y[t][j][1][k];
+          batch->s[t][i][j] += (double) batch->y[t][i][0][k] * batch->y[t][j][1][k];
       }
     }
   }
@@ -271,14 +271,14 @@ test_random_is_even (void)
   }
   /* binomial: std 0.0031 of the share; five of them */
   for (guint t = 0; t < T; t++)
-    g_assert_cmpfloat_with_epsilon (n[t] / (double)(side * side), 1.0 / T, 0.016);
-  g_assert_cmpfloat_with_epsilon (same_as_transposed / (double)(side * side), 1.0 / T, 0.016);
+    g_assert_cmpfloat_with_epsilon (n[t] / (double) (side * side), 1.0 / T, 0.016);
+  g_assert_cmpfloat_with_epsilon (same_as_transposed / (double) (side * side), 1.0 / T, 0.016);
 }
 
 static int
 ascending (const void *a, const void *b)
 {
-  double x = *(const double *)a, y = *(const double *)b;
+  double x = *(const double *) a, y = *(const double *) b;
 
   return x < y ? -1 : x > y;
 }
@@ -356,8 +356,8 @@ test_cosine_of_concat_is_the_mean_cosine (void)
     double angle = 6.28 * seed_rng_uniform (&rng);
 
     make_unit (&rng, a[r]);
-    b[r][0] = (float)cos (angle);
-    b[r][1] = (float)sin (angle);
+    b[r][0] = (float) cos (angle);
+    b[r][1] = (float) sin (angle);
   }
   g_assert_cmpuint (seed_fuse_features_width (strategy, widths, 2), ==, WIDTH + 2);
   g_assert_true (seed_fuse_features (strategy, rows, widths, 2, B, &out[0][0], NULL));
@@ -366,11 +366,11 @@ test_cosine_of_concat_is_the_mean_cosine (void)
       double cosine_a = 0, cosine_b = 0, cosine = 0;
 
       for (guint k = 0; k < WIDTH; k++)
-        cosine_a += (double)a[i][k] * a[j][k];
+        cosine_a += (double) a[i][k] * a[j][k];
       for (guint k = 0; k < 2; k++)
-        cosine_b += (double)b[i][k] * b[j][k];
+        cosine_b += (double) b[i][k] * b[j][k];
       for (guint k = 0; k < WIDTH + 2; k++)
-        cosine += (double)out[i][k] * out[j][k];
+        cosine += (double) out[i][k] * out[j][k];
       g_assert_cmpfloat_with_epsilon (cosine, (cosine_a + cosine_b) / 2, 1e-6);
     }
   }

@@ -45,12 +45,12 @@ calibrated (const SeedFuserOptions *options, guint step)
   gsize n_a, n_b;
   g_autofree float *a = fixture ("a.samples", &n_a), *b = fixture ("b.samples", &n_b);
   SeedFuser *fuser = seed_fuser_new (options, teachers, 2, VIEWS, NULL);
-  guint n = (guint)(n_a / DIM_A / VIEWS);
+  guint n = (guint) (n_a / DIM_A / VIEWS);
 
   g_assert_nonnull (fuser);
   g_assert_cmpuint (n, ==, 60);
   for (guint i = 0; i < n; i += step) {
-    const float *rows[] = { a + (gsize)i * VIEWS * DIM_A, b + (gsize)i * VIEWS * DIM_B };
+    const float *rows[] = { a + (gsize) i * VIEWS * DIM_A, b + (gsize) i * VIEWS * DIM_B };
 
     g_assert_null (seed_fuser_get_whitening (fuser));
     g_assert_true (seed_fuser_calibrate (fuser, rows, MIN (step, n - i), NULL));

@@ -139,7 +139,7 @@ test_random_interleavings (void)
       expected += given[0][k] || given[1][k] || given[2][k];
 
     while (n_ended < INPUTS) {
-      guint i = (guint)seed_rng_below (&rng, INPUTS);
+      guint i = (guint) seed_rng_below (&rng, INPUTS);
       SeedPair *pair;
       gboolean is_first;
 

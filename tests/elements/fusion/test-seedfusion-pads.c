@@ -195,7 +195,7 @@ test_end_before_caps (void)
 }
 
 static void
-flush (Stand *stand, GstEvent *(*make) (void))
+flush (Stand *stand, GstEvent *(*make) (void) )
 {
   for (guint t = 0; t < stand->n_teachers; t++)
     g_assert_true (gst_harness_push_event (stand->h[t], make ()));

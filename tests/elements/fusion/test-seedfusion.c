@@ -265,7 +265,7 @@ test_whitening_file (void)
   stand_push_all (&stand, 6);
   second = stand_pull_target (&stand, 6);
   g_assert_true (gst_buffer_map (first, &map, GST_MAP_READ));
-  stand_expect_values (second, (const float *)map.data, map.size / sizeof (float));
+  stand_expect_values (second, (const float *) map.data, map.size / sizeof (float));
   gst_buffer_unmap (first, &map);
   g_assert_cmpuint (stand_totals (&stand).dropped[SEED_DROP_NOT_CALIBRATED], ==, 0);
   stand_close (&stand);
@@ -332,7 +332,7 @@ test_duplicate_window (void)
   g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
   for (guint i = 0; i < STAND_BATCH; i++) {
     for (guint j = 0; j < STAND_BATCH; j++) {
-      float f = ((const float *)map.data)[i * STAND_BATCH + j];
+      float f = ((const float *) map.data)[i * STAND_BATCH + j];
 
       g_assert_cmpint (isinf (f) != 0, ==, i != j && i % 2 == j % 2);
     }
@@ -444,7 +444,7 @@ test_wrong_sizes (void)
     stand_push_all_caps (&stand);
     if (wrong == 0) { /* a float short */
       bad = stand_buffer (&stand, 1, 0, STAND_BATCH);
-      gst_buffer_set_size (bad, (gssize)gst_buffer_get_size (bad) - 4);
+      gst_buffer_set_size (bad, (gssize) gst_buffer_get_size (bad) - 4);
       g_assert_cmpint (stand_push (&stand, 0, 0), ==, GST_FLOW_OK);
     } else if (wrong == 1) { /* no memory at all */
       bad = stand_buffer (&stand, 1, 0, STAND_BATCH);

@@ -184,9 +184,9 @@ write_damaged (const char *path, const SeedSafetensors *st, const Damage *damage
 
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     g_hash_table_insert (
-        metadata, (char *)keys[i], (char *)seed_safetensors_metadata (st, keys[i]));
+        metadata, (char *) keys[i], (char *) seed_safetensors_metadata (st, keys[i]));
   if (damage->key && damage->value)
-    g_hash_table_insert (metadata, (char *)damage->key, (char *)damage->value);
+    g_hash_table_insert (metadata, (char *) damage->key, (char *) damage->value);
   else if (damage->key)
     g_hash_table_remove (metadata, damage->key);
   for (guint i = 0; i < seed_safetensors_n_tensors (st); i++) {
@@ -232,7 +232,7 @@ test_truncated_files_are_refused (File *file, gconstpointer unused)
   for (gsize n = 0; n < size; n += 1 + size / 40) {
     g_autoptr (GError) error = NULL;
 
-    g_assert_true (g_file_set_contents (path, bytes, (gssize)n, NULL));
+    g_assert_true (g_file_set_contents (path, bytes, (gssize) n, NULL));
     g_assert_null (seed_whitening_load (path, teachers, 2, &error));
     g_assert_nonnull (strstr (error->message, path));
   }

@@ -22,7 +22,7 @@ fit (const SeedWhiteningTeacher *teachers, guint n_teachers, const float *const 
     const float *rows[SEED_WHITENING_MAX_TEACHERS];
 
     for (guint t = 0; t < n_teachers; t++)
-      rows[t] = x[t] + (gsize)start * teachers[t].dim;
+      rows[t] = x[t] + (gsize) start * teachers[t].dim;
     if (!seed_whitening_fit_add (fit, rows, MIN (step, n - start), error))
       return NULL;
   }
@@ -34,8 +34,8 @@ static float *
 project (const SeedWhitening *w, guint t, const float *x, guint n)
 {
   guint d = seed_whitening_teacher (w, t)->dim;
-  g_autofree float *scratch = g_new (float, (gsize)n *d);
-  float *y = g_new (float, (gsize)n *seed_whitening_width (w, t));
+  g_autofree float *scratch = g_new (float, (gsize) n *d);
+  float *y = g_new (float, (gsize) n *seed_whitening_width (w, t));
 
   g_assert_true (seed_whitening_project (w, t, x, n, scratch, y, NULL));
   return y;
@@ -64,7 +64,7 @@ test_identity_covariance_on_held_data (void)
       double sum = 0, mean_i = 0, mean_j = 0;
 
       for (guint r = 0; r < N_HELD; r++) {
-        sum += (double)y[r * DIM + i] * y[r * DIM + j];
+        sum += (double) y[r * DIM + i] * y[r * DIM + j];
         mean_i += y[r * DIM + i];
         mean_j += y[r * DIM + j];
       }
@@ -123,7 +123,7 @@ unit (const float *x, double *out)
   double norm = 0;
 
   for (guint i = 0; i < DIM; i++)
-    norm += (double)x[i] * x[i];
+    norm += (double) x[i] * x[i];
   for (guint i = 0; i < DIM; i++)
     out[i] = x[i] / sqrt (norm);
 }
@@ -289,8 +289,8 @@ test_procrustes_recovers_a_rotation (void)
     for (guint p = 0; p + 1 < DIM; p++) { /* a chain of plane rotations */
       double angle = 0.3 + 0.4 * p, u = turned[r * DIM + p], v = turned[r * DIM + p + 1];
 
-      turned[r * DIM + p] = (float)(cos (angle) * u - sin (angle) * v);
-      turned[r * DIM + p + 1] = (float)(sin (angle) * u + cos (angle) * v);
+      turned[r * DIM + p] = (float) (cos (angle) * u - sin (angle) * v);
+      turned[r * DIM + p + 1] = (float) (sin (angle) * u + cos (angle) * v);
     }
   }
   w = fit (teachers, 2, (const float *const[]){ x, turned }, 500, 50, NULL);
@@ -299,7 +299,7 @@ test_procrustes_recovers_a_rotation (void)
   seed_whitening_align (w, 1, z, 600, aligned);
   for (guint i = 500 * DIM; i < 600 * DIM; i++) {
     g_assert_cmpfloat_with_epsilon (aligned[i], y[i], 2e-3);
-    apart_before = MAX (apart_before, fabs ((double)z[i] - y[i]));
+    apart_before = MAX (apart_before, fabs ((double) z[i] - y[i]));
   }
   /* signs of eigenvectors follow the axes they are written in, so this was not so before */
   g_assert_cmpfloat (apart_before, >, 0.5);
@@ -335,8 +335,8 @@ assert_semi_orthogonal (guint first, guint second)
       double sum = 0;
 
       for (guint k = 0; k < MAX (first, second); k++)
-        sum += first < second ? (double)r[k * first + i] * r[k * first + j]
-                              : (double)r[i * first + k] * r[j * first + k];
+        sum += first < second ? (double) r[k * first + i] * r[k * first + j]
+                              : (double) r[i * first + k] * r[j * first + k];
       g_assert_cmpfloat_with_epsilon (sum, i == j, 1e-5);
     }
   }
@@ -435,7 +435,7 @@ test_width_is_limited (void)
 
   seed_rng_init (&rng, 41);
   for (guint i = 0; i < n * dim; i++)
-    x[i] = (float)seed_rng_normal (&rng);
+    x[i] = (float) seed_rng_normal (&rng);
   w = fit (&teacher, 1, &rows, n, 60, NULL);
   g_assert_nonnull (w);
   g_assert_cmpuint (seed_whitening_width (w, 0), ==, SEED_WHITENING_MAX_WIDTH);

@@ -33,7 +33,7 @@ static inline void
 fill_normal (real *x, gsize n, double mean, double std, SeedRng *rng)
 {
   for (gsize i = 0; i < n; i++)
-    x[i] = (real)(float)(mean + std * seed_rng_normal (rng));
+    x[i] = (real) (float) (mean + std * seed_rng_normal (rng));
 }
 
 /*
@@ -46,7 +46,7 @@ fill_params (const SeedParams *params, real *values, SeedRng *rng)
   for (guint i = 0; i < params->n; i++) {
     const SeedParam *param = &params->items[i];
     gboolean norm = param->n_dims == 1 && g_str_has_suffix (param->name, "weight");
-    double std = param->n_dims == 2 ? 1 / sqrt ((double)param->shape[1]) : 0.3;
+    double std = param->n_dims == 2 ? 1 / sqrt ((double) param->shape[1]) : 0.3;
 
     fill_normal (values + param->offset, param->size, norm ? 1 : 0, std, rng);
   }
@@ -56,11 +56,11 @@ static inline guint8 *
 random_words (const SeedVitConfig *config, guint n, SeedRng *rng)
 {
   gsize size =
-      (gsize)n * seed_vit_config_n_words (config) * 3 * config->patch_size * config->patch_size;
+      (gsize) n * seed_vit_config_n_words (config) * 3 * config->patch_size * config->patch_size;
   guint8 *words = g_malloc (size);
 
   for (gsize i = 0; i < size; i++)
-    words[i] = (guint8)seed_rng_below (rng, 256);
+    words[i] = (guint8) seed_rng_below (rng, 256);
   return words;
 }
 
@@ -71,12 +71,12 @@ relative_error (const real *a, const real *b, gsize n)
   double difference = 0, largest = 0;
 
   for (gsize i = 0; i < n; i++) {
-    double d = fabs ((double)a[i] - (double)b[i]);
+    double d = fabs ((double) a[i] - (double) b[i]);
 
     if (isnan (d))
       return NAN;
     difference = MAX (difference, d);
-    largest = MAX (largest, fabs ((double)b[i]));
+    largest = MAX (largest, fabs ((double) b[i]));
   }
   return largest > 0 ? difference / largest : difference;
 }
@@ -87,5 +87,5 @@ relative_error (const real *a, const real *b, gsize n)
     double close_error_ = relative_error ((a), (b), (n));                                          \
     if (!(close_error_ <= (limit)))                                                                \
       g_error ("%s:%d: %s is %g away from %s, relative to its largest value; at most %g",          \
-          __FILE__, __LINE__, #a, close_error_, #b, (double)(limit));                              \
+          __FILE__, __LINE__, #a, close_error_, #b, (double) (limit));                             \
   } while (0)

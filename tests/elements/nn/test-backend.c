@@ -38,15 +38,15 @@ naive_linear (const Shape *s, const real *x, gsize x_stride, const real *w, cons
 {
   for (guint i = 0; i < s->m; i++)
     for (guint j = 0; j < s->out; j++) {
-      double sum = e->bias ? (double)e->bias[j] : 0;
+      double sum = e->bias ? (double) e->bias[j] : 0;
 
       for (guint k = 0; k < s->in; k++)
-        sum += (double)x[i * x_stride + k] * (double)w[(gsize)j * s->in + k];
+        sum += (double) x[i * x_stride + k] * (double) w[(gsize) j * s->in + k];
       if (e->activate)
         sum = e->activation == SEED_ACTIVATION_RELU ? MAX (sum, 0) : gelu (sum);
       if (e->residual)
-        sum += (double)e->residual[i * e->residual_stride + j];
-      y[i * y_stride + j] = (real)sum;
+        sum += (double) e->residual[i * e->residual_stride + j];
+      y[i * y_stride + j] = (real) sum;
     }
 }
 
@@ -56,7 +56,7 @@ check_linear (const Shape *s, guint mode, SeedRng *rng)
   const SeedBackend *backend = seed_backend_get ();
   gsize x_stride = s->in + GAP, y_stride = s->out + GAP;
   g_autofree real *x = random_matrix (s->m * x_stride, rng);
-  g_autofree real *w = random_matrix ((gsize)s->out * s->in, rng);
+  g_autofree real *w = random_matrix ((gsize) s->out * s->in, rng);
   g_autofree real *bias = random_matrix (s->out, rng);
   g_autofree real *residual = random_matrix (s->m * y_stride, rng);
   g_autofree real *y = random_matrix (s->m * y_stride, rng);
@@ -117,18 +117,18 @@ test_linear_in_place (void)
 static void
 check_gemm (const Shape *s, guint mode, gboolean serial, SeedRng *rng)
 {
-  gsize a_size = (gsize)(s->m + GAP) * (s->in + GAP),
-        b_size = (gsize)(s->out + GAP) * (s->in + GAP);
+  gsize a_size = (gsize) (s->m + GAP) * (s->in + GAP),
+        b_size = (gsize) (s->out + GAP) * (s->in + GAP);
   g_autofree real *a = random_matrix (a_size, rng);
   g_autofree real *b = random_matrix (b_size, rng);
-  g_autofree real *c = random_matrix ((gsize)s->m * (s->out + GAP), rng);
+  g_autofree real *c = random_matrix ((gsize) s->m * (s->out + GAP), rng);
   g_autofree real *expected = g_memdup2 (c, s->m * (s->out + GAP) * sizeof *c);
   SeedGemm gemm = { .transpose_a = mode & 1,
     .transpose_b = (mode & 2) != 0,
     .m = s->m,
     .n = s->out,
     .k = s->in,
-    .alpha = (real)0.5,
+    .alpha = (real) 0.5,
     .a = a,
     .stride_a = (mode & 1 ? s->m : s->in) + GAP,
     .b = b,
@@ -142,10 +142,10 @@ check_gemm (const Shape *s, guint mode, gboolean serial, SeedRng *rng)
       double sum = 0;
 
       for (guint k = 0; k < s->in; k++)
-        sum += (double)a[mode & 1 ? k * gemm.stride_a + i : i * gemm.stride_a + k] *
-               (double)b[mode & 2 ? j * gemm.stride_b + k : k * gemm.stride_b + j];
-      sum = 0.5 * sum + (mode & 4 ? (double)c[i * gemm.stride_c + j] : 0);
-      expected[i * gemm.stride_c + j] = (real)sum;
+        sum += (double) a[mode & 1 ? k * gemm.stride_a + i : i * gemm.stride_a + k] *
+               (double) b[mode & 2 ? j * gemm.stride_b + k : k * gemm.stride_b + j];
+      sum = 0.5 * sum + (mode & 4 ? (double) c[i * gemm.stride_c + j] : 0);
+      expected[i * gemm.stride_c + j] = (real) sum;
     }
   if (!(mode & 4))
     c[0] = NAN; /* beta 0 must not read it */
@@ -153,7 +153,7 @@ check_gemm (const Shape *s, guint mode, gboolean serial, SeedRng *rng)
     seed_backend_get ()->gemm_serial (&gemm);
   else
     seed_backend_get ()->gemm (&gemm);
-  assert_close (c, expected, (gsize)s->m * gemm.stride_c, 2e-6);
+  assert_close (c, expected, (gsize) s->m * gemm.stride_c, 2e-6);
 }
 
 static void

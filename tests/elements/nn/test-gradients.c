@@ -33,7 +33,7 @@ problem_init (Problem *p, const SeedVitConfig *config, guint n)
   seed_vit_append_params (config, &p->params);
   p->vit = seed_vit_new (config, &p->params, n, TRUE, &error);
   g_assert_no_error (error);
-  p->n_out = (gsize)n * (1 + seed_vit_config_n_words (config)) * config->dim;
+  p->n_out = (gsize) n * (1 + seed_vit_config_n_words (config)) * config->dim;
   p->values = new_reals (p->params.total);
   p->grads = new_reals (p->params.total);
   p->weight = new_reals (p->n_out);
@@ -110,7 +110,7 @@ test_activation (gconstpointer data)
 {
   SeedVitConfig config = tiny_config (4, 2, 6, 2, 2, 10);
 
-  config.activation = (SeedActivation)GPOINTER_TO_UINT (data);
+  config.activation = (SeedActivation) GPOINTER_TO_UINT (data);
   check_config (&config, 2);
 }
 

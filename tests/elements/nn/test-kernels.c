@@ -62,13 +62,13 @@ check_activation_values (const SeedKernels *kernels, SeedRng *rng)
 
   for (guint a = 0; a < SEED_N_ACTIVATIONS; a++) {
     for (guint i = 0; i < N; i++) {
-      x[i] = (real)(((double)i - N / 2) * 0.01);
-      expected[i] = (real)activation (a, (double)x[i]);
+      x[i] = (real) (((double) i - N / 2) * 0.01);
+      expected[i] = (real) activation (a, (double) x[i]);
     }
     kernels->activation[a](x, N, y);
     for (guint i = 0; i < N; i++) /* pointwise: relative for large values, absolute for small */
-      g_assert_cmpfloat (fabs ((double)(y[i] - expected[i])), <=,
-          VALUE_LIMIT * MAX (fabs ((double)expected[i]), 1));
+      g_assert_cmpfloat (fabs ((double) (y[i] - expected[i])), <=,
+          VALUE_LIMIT * MAX (fabs ((double) expected[i]), 1));
     kernels->activation[a](x, N, x); /* in place */
     g_assert_cmpmem (x, N * sizeof *x, y, N * sizeof *y);
   }
@@ -81,17 +81,17 @@ check_activation_extremes (const SeedKernels *kernels, SeedRng *rng)
   real x[20], y[20], dx[20], dy[20];
 
   for (guint i = 0; i < 20; i++) { /* in vectors and in what is left over */
-    x[i] = i % 2 ? (real)-1e4 : (real)1e4;
+    x[i] = i % 2 ? (real) -1e4 : (real) 1e4;
     dy[i] = 1;
   }
   for (guint a = 0; a < SEED_N_ACTIVATIONS; a++) {
-    x[9] = (real)-1e4;
+    x[9] = (real) -1e4;
     kernels->activation_backward[a](x, dy, 20, dx, y);
     for (guint i = 0; i < 20; i += 2) {
-      g_assert_cmpfloat (y[i], ==, (real)1e4);
-      g_assert_cmpfloat (fabs ((double)y[i + 1]), <, 1e-20);
+      g_assert_cmpfloat (y[i], ==, (real) 1e4);
+      g_assert_cmpfloat (fabs ((double) y[i + 1]), <, 1e-20);
       g_assert_cmpfloat (dx[i], ==, 1);
-      g_assert_cmpfloat (fabs ((double)dx[i + 1]), <, 1e-20);
+      g_assert_cmpfloat (fabs ((double) dx[i + 1]), <, 1e-20);
     }
     if (a == SEED_ACTIVATION_RELU)
       continue;
@@ -112,9 +112,9 @@ check_activation_slopes (const SeedKernels *kernels, SeedRng *rng)
   for (guint a = 0; a < SEED_N_ACTIVATIONS; a++) {
     for (guint i = 0; i < N; i++)
       expected[i] =
-          (real)((double)dy[i] *
-                 (activation (a, (double)x[i] + STEP) - activation (a, (double)x[i] - STEP)) /
-                 (2 * STEP));
+          (real) ((double) dy[i] *
+                  (activation (a, (double) x[i] + STEP) - activation (a, (double) x[i] - STEP)) /
+                  (2 * STEP));
     kernels->activation[a](x, N, value);
     kernels->activation_backward[a](x, dy, N, dx, y);
     assert_close (dx, expected, N, MAX (VALUE_LIMIT, SLOPE_LIMIT));
@@ -142,13 +142,13 @@ check_norm_values (const SeedKernels *kernels, SeedRng *rng)
       double sum = 0, squares = 0;
 
       for (guint i = 0; i < dim; i++)
-        sum += (double)x[r * dim + i] / dim;
+        sum += (double) x[r * dim + i] / dim;
       for (guint i = 0; i < dim; i++)
-        squares += pow ((double)x[r * dim + i] - sum, 2) / dim;
+        squares += pow ((double) x[r * dim + i] - sum, 2) / dim;
       for (guint i = 0; i < dim; i++)
         expected[r * dim + i] =
-            (real)(((double)x[r * dim + i] - sum) / sqrt (squares + 1e-6) * (double)gamma[i] +
-                   (double)beta[i]);
+            (real) (((double) x[r * dim + i] - sum) / sqrt (squares + 1e-6) * (double) gamma[i] +
+                    (double) beta[i]);
     }
     kernels->norm_forward (x, ROWS, dim, gamma, beta, 1e-6, y, mean, rstd);
     if (dim > 2) /* of fewer the variance is too small a difference to compare in float */
@@ -172,19 +172,19 @@ check_softmax_values (const SeedKernels *kernels, SeedRng *rng)
       double sum = 0;
 
       for (guint i = 0; i < cols; i++)
-        sum += exp (0.25 * ((double)x[r * cols + i] - (double)x[r * cols]));
+        sum += exp (0.25 * ((double) x[r * cols + i] - (double) x[r * cols]));
       for (guint i = 0; i < cols; i++)
         expected[r * cols + i] =
-            (real)(exp (0.25 * ((double)x[r * cols + i] - (double)x[r * cols])) / sum);
+            (real) (exp (0.25 * ((double) x[r * cols + i] - (double) x[r * cols])) / sum);
     }
-    kernels->softmax (x, ROWS, cols, (real)0.25);
+    kernels->softmax (x, ROWS, cols, (real) 0.25);
     assert_close (x, expected, ROWS * cols, VALUE_LIMIT);
   }
 
   fill_normal (x, 21, 0, 1, rng);
-  x[3] = (real)-1e30; /* masked */
+  x[3] = (real) -1e30; /* masked */
   kernels->softmax (x, 1, 21, 1);
-  g_assert_cmpfloat ((double)x[3], <, 1e-30);
+  g_assert_cmpfloat ((double) x[3], <, 1e-30);
   x[20] = NAN;
   kernels->softmax (x, 1, 21, 1);
   g_assert_true (isnan (x[0]));
@@ -199,13 +199,13 @@ check_words (const SeedKernels *kernels, SeedRng *rng)
   real y[WORDS * 3 * CHANNEL];
 
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
-    words[i] = (guint8)(seed_rng_next (rng) & 0xff);
+    words[i] = (guint8) (seed_rng_next (rng) & 0xff);
   words[0] = 255;
   words[1] = 0;
   kernels->words (words, WORDS, CHANNEL, scale, shift, y);
   for (guint i = 0; i < G_N_ELEMENTS (words); i++) {
     guint c = i / CHANNEL % 3;
-    g_assert_cmpfloat (y[i], ==, (real)words[i] * (real)scale[c] + (real)shift[c]);
+    g_assert_cmpfloat (y[i], ==, (real) words[i] * (real) scale[c] + (real) shift[c]);
   }
 }
 
@@ -216,7 +216,7 @@ check_sums (const SeedKernels *kernels, SeedRng *rng)
   real x[ROWS * STRIDE], sum[COLS], y[COLS];
 
   for (guint i = 0; i < ROWS * STRIDE; i++)
-    x[i] = (real)(i % 11);
+    x[i] = (real) (i % 11);
   for (guint i = 0; i < COLS; i++)
     sum[i] = y[i] = 1;
   kernels->column_sum (x, STRIDE, ROWS, COLS, sum);
@@ -325,18 +325,18 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_data_func (
-      "/nn/kernels/activation-values", (gconstpointer)check_activation_values, each_table);
+      "/nn/kernels/activation-values", (gconstpointer) check_activation_values, each_table);
   g_test_add_data_func (
-      "/nn/kernels/activation-extremes", (gconstpointer)check_activation_extremes, each_table);
+      "/nn/kernels/activation-extremes", (gconstpointer) check_activation_extremes, each_table);
   g_test_add_data_func (
-      "/nn/kernels/activation-slopes", (gconstpointer)check_activation_slopes, each_table);
-  g_test_add_data_func ("/nn/kernels/norm-values", (gconstpointer)check_norm_values, each_table);
+      "/nn/kernels/activation-slopes", (gconstpointer) check_activation_slopes, each_table);
+  g_test_add_data_func ("/nn/kernels/norm-values", (gconstpointer) check_norm_values, each_table);
   g_test_add_data_func (
-      "/nn/kernels/softmax-values", (gconstpointer)check_softmax_values, each_table);
-  g_test_add_data_func ("/nn/kernels/words", (gconstpointer)check_words, each_table);
-  g_test_add_data_func ("/nn/kernels/sums", (gconstpointer)check_sums, each_table);
+      "/nn/kernels/softmax-values", (gconstpointer) check_softmax_values, each_table);
+  g_test_add_data_func ("/nn/kernels/words", (gconstpointer) check_words, each_table);
+  g_test_add_data_func ("/nn/kernels/sums", (gconstpointer) check_sums, each_table);
 #ifdef SEED_REAL_DOUBLE
-  g_test_add_data_func ("/nn/kernels/row-slopes", (gconstpointer)check_row_slopes, each_table);
+  g_test_add_data_func ("/nn/kernels/row-slopes", (gconstpointer) check_row_slopes, each_table);
 #endif
   return g_test_run ();
 }

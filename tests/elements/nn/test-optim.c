@@ -22,12 +22,12 @@ naive_adamw (const SeedAdamW *o, const SeedParams *params, guint64 step, double 
     const SeedParam *param = &params->items[i];
 
     for (gsize j = param->offset; j < param->offset + param->size; j++) {
-      double g = (double)grads[j], update;
+      double g = (double) grads[j], update;
 
       m[j] = o->beta1 * m[j] + (1 - o->beta1) * g;
       v[j] = o->beta2 * v[j] + (1 - o->beta2) * g * g;
-      update = m[j] / (1 - pow (o->beta1, (double)step)) /
-               (sqrt (v[j] / (1 - pow (o->beta2, (double)step))) + o->eps);
+      update = m[j] / (1 - pow (o->beta1, (double) step)) /
+               (sqrt (v[j] / (1 - pow (o->beta2, (double) step))) + o->eps);
       if (param->decay)
         update += o->weight_decay * w[j];
       w[j] -= lr * update;
@@ -55,20 +55,20 @@ test_adamw (void)
 
   fill_normal (values, params.total, 0, 1, &rng); /* the gaps too: they must stay */
   for (gsize i = 0; i < params.total; i++)
-    exact[i] = (double)values[i];
+    exact[i] = (double) values[i];
   for (guint64 step = 1; step <= 5; step++) {
     fill_normal (grads, params.total, 0.2, 1, &rng);
     seed_adamw_step (&adamw, &params, step, 0.05, grads, m, v, values);
     naive_adamw (&adamw, &params, step, 0.05, grads, exact_m, exact_v, exact);
   }
   for (gsize i = 0; i < params.total; i++)
-    expected[i] = (real)exact[i];
+    expected[i] = (real) exact[i];
   assert_close (values, expected, params.total, 1e-6);
   for (gsize i = 0; i < params.total; i++)
-    expected[i] = (real)exact_m[i];
+    expected[i] = (real) exact_m[i];
   assert_close (m, expected, params.total, 1e-6);
   for (gsize i = 0; i < params.total; i++)
-    expected[i] = (real)exact_v[i];
+    expected[i] = (real) exact_v[i];
   assert_close (v, expected, params.total, 1e-6);
   seed_params_clear (&params);
 }
@@ -92,7 +92,7 @@ test_decay_where_asked (void)
   for (guint i = 0; i < params.n; i++)
     for (gsize j = 0; j < params.items[i].size; j++)
       g_assert_cmpfloat (
-          values[params.items[i].offset + j], ==, params.items[i].decay ? (real)0.75 : 1);
+          values[params.items[i].offset + j], ==, params.items[i].decay ? (real) 0.75 : 1);
   seed_params_clear (&params);
 }
 
@@ -107,16 +107,16 @@ test_clip (void)
   seed_rng_init (&rng, 8);
   fill_normal (grads, n, 0, 1, &rng);
   for (gsize i = 0; i < n; i++)
-    sum += (double)grads[i] * (double)grads[i];
+    sum += (double) grads[i] * (double) grads[i];
   norm = seed_gradient_clip (grads, n, 1e6); /* far below: nothing is scaled */
   g_assert_cmpfloat_with_epsilon (norm, sqrt (sum), 1e-9 * norm);
   g_assert_cmpfloat (seed_gradient_clip (grads, n, 2), ==, norm);
   g_assert_cmpfloat_with_epsilon (seed_gradient_clip (grads, n, 2), 2, 1e-5);
 
   grads[n - 1] = INFINITY;
-  sum = (double)grads[0];
+  sum = (double) grads[0];
   g_assert_cmpfloat (seed_gradient_clip (grads, n, 1), ==, INFINITY);
-  g_assert_cmpfloat ((double)grads[0], ==, sum); /* left alone */
+  g_assert_cmpfloat ((double) grads[0], ==, sum); /* left alone */
   grads[n - 1] = NAN;
   g_assert_true (isnan (seed_gradient_clip (grads, n, 1)));
 }
@@ -152,12 +152,12 @@ test_ema (void)
   g_assert_cmpfloat (seed_ema_decay (0.996, 100000), ==, 0.996);
 
   for (gsize i = 0; i < n; i++) {
-    ema[i] = (real)(i % 5);
-    values[i] = (real)(i % 7);
+    ema[i] = (real) (i % 5);
+    values[i] = (real) (i % 7);
   }
   seed_ema_update (ema, values, n, 0.75);
   for (gsize i = 0; i < n; i++)
-    g_assert_cmpfloat (ema[i], ==, (real)(0.75 * (double)(i % 5) + 0.25 * (double)(i % 7)));
+    g_assert_cmpfloat (ema[i], ==, (real) (0.75 * (double) (i % 5) + 0.25 * (double) (i % 7)));
 }
 
 int

@@ -26,19 +26,19 @@ set_key (Fixture *fixture, const char *key, double value)
 
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
     if (strcmp (key, fields[i].key) == 0) {
-      *fields[i].field = (guint)value;
+      *fields[i].field = (guint) value;
       return;
     }
   if (strcmp (key, "ln_eps") == 0)
     config->ln_eps = value;
   else if (strcmp (key, "activation") == 0)
-    config->activation = (SeedActivation)value;
+    config->activation = (SeedActivation) value;
   else if (strcmp (key, "parameters") == 0)
-    fixture->n_parameters = (gsize)value;
+    fixture->n_parameters = (gsize) value;
   else if (g_str_has_prefix (key, "mean"))
-    config->mean[key[4] - '0'] = (float)value;
+    config->mean[key[4] - '0'] = (float) value;
   else if (g_str_has_prefix (key, "std"))
-    config->std[key[3] - '0'] = (float)value;
+    config->std[key[3] - '0'] = (float) value;
   else
     g_error ("shape.txt: unknown key %s", key);
 }
@@ -97,7 +97,7 @@ test_fixture (gconstpointer data)
   gsize n_words, n_hidden;
 
   read_shape (folder, &fixture);
-  n_words = (gsize)fixture.images * seed_vit_config_n_words (&fixture.config);
+  n_words = (gsize) fixture.images * seed_vit_config_n_words (&fixture.config);
   n_hidden = (n_words + fixture.images) * fixture.config.dim;
   seed_params_init (&params);
   seed_vit_append_params (&fixture.config, &params);

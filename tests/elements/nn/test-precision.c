@@ -42,7 +42,7 @@ single_open (Single *single)
   single->free = symbol (single->module, "seed_vit_free");
   single->forward = symbol (single->module, "seed_vit_forward");
   single->backward = symbol (single->module, "seed_vit_backward");
-  g_assert_true ((gpointer)single->new != (gpointer)seed_vit_new);
+  g_assert_true ((gpointer) single->new != (gpointer) seed_vit_new);
 }
 
 static float *
@@ -51,7 +51,7 @@ to_float (const real *x, gsize n)
   float *y = g_new (float, n);
 
   for (gsize i = 0; i < n; i++)
-    y[i] = (float)x[i];
+    y[i] = (float) x[i];
   return y;
 }
 
@@ -61,7 +61,7 @@ to_double (const float *x, gsize n)
   real *y = new_reals (n);
 
   for (gsize i = 0; i < n; i++)
-    y[i] = (real)x[i];
+    y[i] = (real) x[i];
   return y;
 }
 
@@ -78,7 +78,7 @@ test_same (gconstpointer data)
   Single single;
   SeedRng rng;
 
-  config.activation = (SeedActivation)GPOINTER_TO_UINT (data);
+  config.activation = (SeedActivation) GPOINTER_TO_UINT (data);
   single_open (&single);
   seed_rng_init (&rng, 21);
   seed_params_init (&params);

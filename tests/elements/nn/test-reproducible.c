@@ -95,7 +95,7 @@ busy_task (guint task, gpointer data)
 static gpointer
 hammer (gpointer stop)
 {
-  while (!g_atomic_int_get ((gint *)stop))
+  while (!g_atomic_int_get ((gint *) stop))
     seed_pool_run (7, busy_task, NULL);
   return NULL;
 }

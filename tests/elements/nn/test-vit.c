@@ -72,7 +72,7 @@ model_init (Model *model, guint n)
   fill_params (&model->params, model->values, &rng);
   model->words = random_words (&model->config, n, &rng);
   seed_vit_config_normalisation (&model->config, model->scale, model->shift);
-  model->n_out = (gsize)(1 + seed_vit_config_n_words (&model->config)) * model->config.dim;
+  model->n_out = (gsize) (1 + seed_vit_config_n_words (&model->config)) * model->config.dim;
 }
 
 static void
@@ -117,7 +117,7 @@ assert_refused (const SeedVitConfig *config, SeedErrorCode code, const char *key
   g_autoptr (GError) error = NULL;
 
   g_assert_false (seed_vit_config_check (config, &error));
-  g_assert_error (error, SEED_ERROR, (gint)code);
+  g_assert_error (error, SEED_ERROR, (gint) code);
   if (!strstr (error->message, key))
     g_error ("\"%s\" does not name %s", error->message, key);
 }
@@ -149,7 +149,7 @@ test_config_check (void)
   REFUSED (mlp_dim, G_MAXUINT, SEED_ERROR_LIMIT, "intermediate_size");
   REFUSED (ln_eps, 0, SEED_ERROR_INVALID, "layer_norm_eps");
   REFUSED (ln_eps, NAN, SEED_ERROR_INVALID, "layer_norm_eps");
-  REFUSED (activation, (SeedActivation)99, SEED_ERROR_INVALID, "hidden_act");
+  REFUSED (activation, (SeedActivation) 99, SEED_ERROR_INVALID, "hidden_act");
   REFUSED (mean[1], INFINITY, SEED_ERROR_INVALID, "image_mean");
   REFUSED (std[2], 0, SEED_ERROR_INVALID, "image_std");
 #undef REFUSED
@@ -215,11 +215,11 @@ test_init_random (void)
   bias = seed_params_lookup (&params, "blocks.0.fc1.bias");
   norm = seed_params_lookup (&params, "blocks.0.norm2.weight");
   for (gsize i = 0; i < weight->size; i++) {
-    double x = (double)values[weight->offset + i];
+    double x = (double) values[weight->offset + i];
 
     g_assert_cmpfloat (fabs (x), <=, 0.04 + 1e-9);
-    sum += x / (double)weight->size;
-    squares += x * x / (double)weight->size;
+    sum += x / (double) weight->size;
+    squares += x * x / (double) weight->size;
   }
   g_assert_cmpfloat (fabs (sum), <, 5e-4);
   /* a normal cut at 2 sigma has a deviation of 0.8796 sigma */
@@ -278,7 +278,7 @@ test_batch_independent (void)
   all = workspace (&model, 5, FALSE);
   one = workspace (&model, 1, FALSE);
   training = workspace (&model, 7, TRUE);
-  image_words = (gsize)seed_vit_config_n_words (&model.config) * 3 * 8 * 8;
+  image_words = (gsize) seed_vit_config_n_words (&model.config) * 3 * 8 * 8;
   out = seed_vit_forward (all, model.values, model.scale, model.shift, model.words, 5);
   for (guint i = 0; i < 5; i++)
     assert_close (seed_vit_forward (one, model.values, model.scale, model.shift,

@@ -50,9 +50,9 @@ test_same_region_for_two_sizes (void)
   SeedFrame frame = rgb_frame (image, 256, 256, 3);
 
   for (guint i = 0; i < 256 * 256; i++) {
-    image[3 * i] = (guint8)(i % 256);
-    image[3 * i + 1] = (guint8)(i / 256);
-    image[3 * i + 2] = (guint8)((i % 256 + i / 256) / 2);
+    image[3 * i] = (guint8) (i % 256);
+    image[3 * i + 1] = (guint8) (i / 256);
+    image[3 * i + 2] = (guint8) ((i % 256 + i / 256) / 2);
   }
   for (guint64 number = 0; number < 30; number++) {
     g_autofree guint8 *small = g_malloc (3 * 64 * 64), *large = g_malloc (3 * 128 * 128);
@@ -84,7 +84,7 @@ assert_share (guint n, double expected)
   /* five standard deviations of a binomial */
   double slack = 5 * sqrt (expected * (1 - expected) / N_DRAWS);
 
-  g_assert_cmpfloat (fabs ((double)n / N_DRAWS - expected), <, slack);
+  g_assert_cmpfloat (fabs ((double) n / N_DRAWS - expected), <, slack);
 }
 
 static void
@@ -190,7 +190,7 @@ only (SeedJitter jitter, double factor)
   SeedAugment a = { .jitter = TRUE, .factor = { 1, 1, 1, 0 } };
 
   for (guint i = 0; i < SEED_N_JITTERS; i++)
-    a.order[i] = (SeedJitter)i;
+    a.order[i] = (SeedJitter) i;
   a.factor[jitter] = factor;
   return a;
 }
@@ -208,7 +208,7 @@ make_words (guint8 *words)
   double mean = 0;
 
   for (guint i = 0; i < 96; i++)
-    words[i] = (guint8)(60 + i * 37 % 130);
+    words[i] = (guint8) (60 + i * 37 % 130);
   for (guint w = 0; w < 2; w++)
     for (guint i = 0; i < 16; i++)
       mean += grey (words[w * 48 + i], words[w * 48 + 16 + i], words[w * 48 + 32 + i]) / 32;
@@ -242,8 +242,8 @@ test_colour (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (factors); i++) {
     for (guint jitter = 0; jitter < SEED_JITTER_HUE; jitter++) {
-      a = only ((SeedJitter)jitter, factors[i]);
-      assert_colour (&a, (SeedJitter)jitter, factors[i]);
+      a = only ((SeedJitter) jitter, factors[i]);
+      assert_colour (&a, (SeedJitter) jitter, factors[i]);
     }
   }
   a = (SeedAugment){ .grey = TRUE };
@@ -260,7 +260,7 @@ test_hue (void)
 
   make_words (before);
   for (guint i = 0; i < 96; i++) /* tame colours: no clipping */
-    before[i] = (guint8)(110 + before[i] / 8);
+    before[i] = (guint8) (110 + before[i] / 8);
   memcpy (after, before, sizeof before);
   seed_augment_colour (&there, after, 2, 4, &seed_resample_kernels_c);
   for (guint i = 0; i < 96; i++) {

@@ -53,7 +53,7 @@ test_fit_names (void)
   for (guint i = 0; i < 3; i++) {
     SeedFit fit;
 
-    g_assert_true (seed_fit_from_name (seed_fit_name ((SeedFit)i), &fit));
+    g_assert_true (seed_fit_from_name (seed_fit_name ((SeedFit) i), &fit));
     g_assert_cmpuint (fit, ==, i);
     g_assert_false (seed_fit_from_name ("stretch", &fit));
     g_assert_false (seed_fit_from_name (NULL, &fit));
@@ -120,7 +120,7 @@ test_extreme_sizes (void)
       g_autofree guint8 *planes = NULL;
       SeedPlacement place;
 
-      seed_fit_place ((SeedFit)fit, w, h, 1.0, 64, &place);
+      seed_fit_place ((SeedFit) fit, w, h, 1.0, 64, &place);
       planes = cut_planes (&frame, &place, 64, SEED_FILTER_BICUBIC);
       for (guint i = 0; i < 3 * 64 * 64; i++)
         g_assert_cmpuint (planes[i], ==, 128);
@@ -172,7 +172,7 @@ test_bands_and_plans (void)
     g_autoptr (SeedCutter) fresh = seed_cutter_new (size, 16, SEED_FILTER_BICUBIC, 1);
 
     seed_cutter_run (fresh, &frame, &cuts[i], 1, one);
-    g_assert_cmpmem (one, 3 * size * size, all + (gsize)i * 3 * size * size, 3 * size * size);
+    g_assert_cmpmem (one, 3 * size * size, all + (gsize) i * 3 * size * size, 3 * size * size);
     seed_cutter_run (fresh, &small, &little_cut, 1, one);
     g_assert_cmpmem (one, 3 * size * size, little, 3 * size * size);
   }

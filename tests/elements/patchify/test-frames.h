@@ -19,11 +19,11 @@ make_pattern (Pattern pattern, gsize size)
   for (gsize i = 0; i < size; i++) {
     state = state * 1664525u + 1013904223u;
     if (pattern == PATTERN_NOISE)
-      bytes[i] = (guint8)(state >> 24);
+      bytes[i] = (guint8) (state >> 24);
     else if (pattern == PATTERN_EXTREME)
       bytes[i] = state >> 31 ? 255 : 0;
     else
-      bytes[i] = (guint8)(i / 5);
+      bytes[i] = (guint8) (i / 5);
   }
   return bytes;
 }
@@ -35,7 +35,7 @@ rgb_frame (const guint8 *data, guint width, guint height, guint step)
   SeedFrame frame = { .width = width, .height = height, .pixels = SEED_PIXELS_RGB };
 
   for (guint c = 0; c < 3; c++)
-    frame.component[c] = (SeedComponent){ data + c, (int)(width * step), step };
+    frame.component[c] = (SeedComponent){ data + c, (int) (width * step), step };
   seed_colour_init (&frame.colour, 0.299, 0.114, TRUE);
   return frame;
 }
@@ -50,18 +50,18 @@ half_up (guint n)
 static inline gsize
 i420_size (guint width, guint height)
 {
-  return (gsize)width * height + 2 * (gsize)half_up (width) * half_up (height);
+  return (gsize) width * height + 2 * (gsize) half_up (width) * half_up (height);
 }
 
 static inline SeedFrame
 i420_frame (const guint8 *data, guint width, guint height)
 {
   guint cw = half_up (width), ch = half_up (height);
-  const guint8 *u = data + (gsize)width * height, *v = u + (gsize)cw * ch;
+  const guint8 *u = data + (gsize) width * height, *v = u + (gsize) cw * ch;
   SeedFrame frame = { .width = width,
     .height = height,
     .pixels = SEED_PIXELS_YUV,
-    .component = { { data, (int)width, 1 }, { u, (int)cw, 1 }, { v, (int)cw, 1 } },
+    .component = { { data, (int) width, 1 }, { u, (int) cw, 1 }, { v, (int) cw, 1 } },
     .sub_x = 1,
     .sub_y = 1,
     .cosited_x = TRUE };
@@ -76,7 +76,7 @@ cut_planes (const SeedFrame *frame, const SeedPlacement *place, guint size, Seed
 {
   g_autoptr (SeedCutter) cutter = seed_cutter_new (size, size, filter, 1);
   SeedCut cut = { .place = *place };
-  guint8 *words = g_malloc ((gsize)3 * size * size);
+  guint8 *words = g_malloc ((gsize) 3 * size * size);
 
   seed_cutter_run (cutter, frame, &cut, 1, words);
   return words;

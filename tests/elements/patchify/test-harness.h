@@ -43,8 +43,8 @@ new_frame (gsize size, guint8 value, const char *stream, guint64 number)
     g_strlcpy (meta->stream, stream, sizeof meta->stream);
     meta->frame = number;
     meta->pts = number * GST_SECOND;
-    meta->capture_ns = (gint64)number + 5;
-    meta->label = (gint32)number;
+    meta->capture_ns = (gint64) number + 5;
+    meta->label = (gint32) number;
   }
   return buffer;
 }
@@ -118,8 +118,8 @@ assert_items (GstBuffer *buffer, guint n, const char *const *streams, const guin
     g_assert_cmpstr (meta->stream, ==, streams[i]);
     g_assert_cmpuint (meta->frame, ==, numbers[i]);
     g_assert_cmpuint (meta->pts, ==, numbers[i] * GST_SECOND);
-    g_assert_cmpint (meta->capture_ns, ==, (gint64)numbers[i] + 5);
-    g_assert_cmpint (meta->label, ==, (gint32)numbers[i]);
+    g_assert_cmpint (meta->capture_ns, ==, (gint64) numbers[i] + 5);
+    g_assert_cmpint (meta->label, ==, (gint32) numbers[i]);
   }
 }
 

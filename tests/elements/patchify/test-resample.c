@@ -31,8 +31,8 @@ read_fixture (Fixture *fixture, const char *data, gsize length)
   fixture->pattern = strcmp (pattern, "noise") == 0     ? PATTERN_NOISE
                      : strcmp (pattern, "extreme") == 0 ? PATTERN_EXTREME
                                                         : PATTERN_SMOOTH;
-  fixture->expected = (const guint8 *)end + 1;
-  g_assert_cmpuint (length - (gsize)(end + 1 - data), ==, 3 * fixture->size * fixture->size);
+  fixture->expected = (const guint8 *) end + 1;
+  g_assert_cmpuint (length - (gsize) (end + 1 - data), ==, 3 * fixture->size * fixture->size);
 }
 
 static void
@@ -48,13 +48,13 @@ test_pillow (gconstpointer path)
 
   g_assert_true (g_file_get_contents (path, &data, &length, NULL));
   read_fixture (&f, data, length);
-  image = make_pattern (f.pattern, (gsize)3 * f.width * f.height);
+  image = make_pattern (f.pattern, (gsize) 3 * f.width * f.height);
   frame = rgb_frame (image, f.width, f.height, 3);
   place = place_all (f.width, f.height, f.size);
   place.box = f.box;
   planes = cut_planes (&frame, &place, f.size, f.filter);
 
-  n = (gsize)f.size * f.size;
+  n = (gsize) f.size * f.size;
   for (gsize i = 0; i < n; i++) {
     for (guint c = 0; c < 3; c++) {
       int off = abs (planes[c * n + i] - f.expected[3 * i + c]);
@@ -64,7 +64,7 @@ test_pillow (gconstpointer path)
     }
   }
   /* the value between the passes is finer than Pillow's, so some differ, but not many by nature */
-  g_test_message ("%u of %u values differ by 1", n_off, (guint)(3 * n));
+  g_test_message ("%u of %u values differ by 1", n_off, (guint) (3 * n));
   g_assert_cmpuint (n_off, <, 3 * n / 3);
 }
 
@@ -82,7 +82,7 @@ add_pillow_tests (void)
 
     if (!g_str_has_suffix (name, ".resample"))
       continue;
-    test = g_strdup_printf ("/resample/pillow/%.*s", (int)(strlen (name) - 9), name);
+    test = g_strdup_printf ("/resample/pillow/%.*s", (int) (strlen (name) - 9), name);
     g_test_add_data_func_full (test, g_build_filename (folder, name, NULL), test_pillow, g_free);
     n++;
   }
@@ -127,11 +127,11 @@ static double *
 naive_plane (const guint8 *plane, guint width, guint height, const SeedBox *box, guint size,
     SeedFilter filter)
 {
-  g_autofree double *in = g_new (double, (gsize)width *height);
-  g_autofree double *mid = g_new (double, (gsize)size *height);
-  double *out = g_new (double, (gsize)size *size);
+  g_autofree double *in = g_new (double, (gsize) width *height);
+  g_autofree double *mid = g_new (double, (gsize) size *height);
+  double *out = g_new (double, (gsize) size *size);
 
-  for (gsize i = 0; i < (gsize)width * height; i++)
+  for (gsize i = 0; i < (gsize) width * height; i++)
     in[i] = plane[i];
   for (guint y = 0; y < height; y++)
     naive_axis (in + y * width, width, 1, box->x0, box->x1, mid + y * size, size, 1, filter);
@@ -190,7 +190,7 @@ test_yuv (gconstpointer data)
   g_autofree double *u = naive_plane (frame.component[1].data, cw, ch, &box, t->size, t->filter);
   g_autofree double *v = naive_plane (frame.component[2].data, cw, ch, &box, t->size, t->filter);
   g_autofree guint8 *planes = NULL;
-  gsize n = (gsize)t->size * t->size;
+  gsize n = (gsize) t->size * t->size;
   double sum = 0;
 
   frame.cosited_x = t->cosited_x;
@@ -207,7 +207,7 @@ test_yuv (gconstpointer data)
     }
   }
   if (t->width > 1) /* many colours: no drift to either side */
-    g_assert_cmpfloat (fabs (sum / (3.0 * (double)n)), <, 0.02);
+    g_assert_cmpfloat (fabs (sum / (3.0 * (double) n)), <, 0.02);
 }
 
 /* --- layouts and strides -----------------------------------------------------------------------
@@ -221,18 +221,18 @@ test_nv12_is_i420 (void)
   for (guint t = 0; t < G_N_ELEMENTS (sizes); t++) {
     guint w = sizes[t][0], h = sizes[t][1], cw = half_up (w), ch = half_up (h);
     g_autofree guint8 *image = make_pattern (PATTERN_NOISE, i420_size (w, h));
-    g_autofree guint8 *uv = g_malloc ((gsize)2 * cw * ch);
+    g_autofree guint8 *uv = g_malloc ((gsize) 2 * cw * ch);
     g_autofree guint8 *a = NULL, *b = NULL;
     SeedFrame frame = i420_frame (image, w, h);
     SeedPlacement place = place_all (w, h, 32);
 
     a = cut_planes (&frame, &place, 32, SEED_FILTER_BICUBIC);
-    for (gsize i = 0; i < (gsize)cw * ch; i++) {
+    for (gsize i = 0; i < (gsize) cw * ch; i++) {
       uv[2 * i] = frame.component[1].data[i];
       uv[2 * i + 1] = frame.component[2].data[i];
     }
-    frame.component[1] = (SeedComponent){ uv, (int)(2 * cw), 2 };
-    frame.component[2] = (SeedComponent){ uv + 1, (int)(2 * cw), 2 };
+    frame.component[1] = (SeedComponent){ uv, (int) (2 * cw), 2 };
+    frame.component[2] = (SeedComponent){ uv + 1, (int) (2 * cw), 2 };
     b = cut_planes (&frame, &place, 32, SEED_FILTER_BICUBIC);
     g_assert_cmpmem (a, 3 * 32 * 32, b, 3 * 32 * 32);
   }
@@ -243,7 +243,7 @@ test_rgb_layouts (void)
 {
   const guint w = 37, h = 23, stride = 4 * 37 + 11;
   g_autofree guint8 *rgb = make_pattern (PATTERN_NOISE, 3 * w * h);
-  g_autofree guint8 *xbgr = g_malloc0 ((gsize)stride * h);
+  g_autofree guint8 *xbgr = g_malloc0 ((gsize) stride * h);
   g_autofree guint8 *a = NULL, *b = NULL;
   SeedFrame frame = rgb_frame (rgb, w, h, 3);
   SeedPlacement place = place_all (w, h, 32);
@@ -253,7 +253,7 @@ test_rgb_layouts (void)
     for (guint c = 0; c < 3; c++)
       xbgr[i / w * stride + i % w * 4 + 3 - c] = rgb[3 * i + c];
   for (guint c = 0; c < 3; c++)
-    frame.component[c] = (SeedComponent){ xbgr + 3 - c, (int)stride, 4 };
+    frame.component[c] = (SeedComponent){ xbgr + 3 - c, (int) stride, 4 };
   b = cut_planes (&frame, &place, 32, SEED_FILTER_BILINEAR);
   g_assert_cmpmem (a, 3 * 32 * 32, b, 3 * 32 * 32);
 }
@@ -292,14 +292,14 @@ assert_axis (const SeedAxis *axis)
     gint64 sum = 0, magnitude = 0;
 
     for (guint k = 0; k < axis->taps; k++) {
-      gint16 w = axis->weights[(gsize)i * axis->taps + k];
+      gint16 w = axis->weights[(gsize) i * axis->taps + k];
 
       sum += w;
       magnitude += ABS (w);
       g_assert_true (k < axis->count[i] || w == 0);
     }
-    g_assert_cmpint (sum, ==, (gint64)1 << axis->bits);
-    g_assert_cmpfloat ((double)magnitude / (double)sum, <, 1.9);
+    g_assert_cmpint (sum, ==, (gint64) 1 << axis->bits);
+    g_assert_cmpfloat ((double) magnitude / (double) sum, <, 1.9);
     g_assert_cmpuint (axis->start[i] + axis->count[i], <=, axis->n_used);
     g_assert_true (i == 0 || axis->start[i] >= axis->start[i - 1]);
   }
@@ -323,7 +323,7 @@ test_axis_limits (void)
               (SeedPass)(b % 2));
           assert_axis (&axis);
           g_assert_cmpuint (
-              axis.taps, <=, seed_axis_max_taps (sides[i], sides[j], (SeedFilter)filter));
+              axis.taps, <=, seed_axis_max_taps (sides[i], sides[j], (SeedFilter) filter));
         }
       }
     }
@@ -339,7 +339,7 @@ test_flat_stays_flat (void)
     SeedFrame frame = rgb_frame (image, 211, 83, 3);
     SeedPlacement place = place_all (211, 83, 64);
 
-    memset (image, (int)value, 3 * 211 * 83);
+    memset (image, (int) value, 3 * 211 * 83);
     planes = cut_planes (&frame, &place, 64, SEED_FILTER_BICUBIC);
     for (guint i = 0; i < 3 * 64 * 64; i++)
       g_assert_cmpuint (planes[i], ==, value);

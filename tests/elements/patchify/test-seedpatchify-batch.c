@@ -17,7 +17,7 @@ test_batch_and_eos (void)
 
   gst_harness_set_src_caps_str (h, SMALL);
   for (guint i = 0; i < 6; i++)
-    gst_harness_push (h, small_frame ((guint8)(20 * i), streams[i % 2], numbers[i]));
+    gst_harness_push (h, small_frame ((guint8) (20 * i), streams[i % 2], numbers[i]));
   assert_ledger (h, "a", 3, 2, SEED_DROP_ERROR, 0); /* one in flight */
   g_assert_cmpuint (gst_harness_buffers_in_queue (h), ==, 1);
   out = gst_harness_pull (h);
@@ -26,7 +26,7 @@ test_batch_and_eos (void)
   g_assert_cmpuint (GST_BUFFER_PTS (out), ==, 10 * GST_SECOND);
   assert_items (out, 4, streams, numbers);
   for (guint i = 0; i < 4; i++)
-    assert_item_value (out, i, item, (guint8)(20 * i));
+    assert_item_value (out, i, item, (guint8) (20 * i));
   gst_buffer_unref (out);
 
   g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));

@@ -113,21 +113,21 @@ static GstBuffer *
 new_nv12 (guint width, guint height, guint padding, gboolean with_meta)
 {
   guint cw = (width + 1) / 2, ch = (height + 1) / 2;
-  gint strides[4] = { (gint)(GST_ROUND_UP_4 (width) + padding),
-    (gint)(GST_ROUND_UP_4 (2 * cw) + padding) };
+  gint strides[4] = { (gint) (GST_ROUND_UP_4 (width) + padding),
+    (gint) (GST_ROUND_UP_4 (2 * cw) + padding) };
   guint rows = with_meta ? height : GST_ROUND_UP_2 (height);
-  gsize offsets[4] = { padding, padding + (gsize)strides[0] * rows };
-  gsize size = offsets[1] + (gsize)strides[1] * ch;
+  gsize offsets[4] = { padding, padding + (gsize) strides[0] * rows };
+  gsize size = offsets[1] + (gsize) strides[1] * ch;
   guint8 *data = g_malloc (size);
   GstBuffer *buffer;
 
   memset (data, 0xee, size);
   for (guint y = 0; y < height; y++)
     for (guint x = 0; x < width; x++)
-      data[offsets[0] + y * (guint)strides[0] + x] = (guint8)(x * 7 + y * 13);
+      data[offsets[0] + y * (guint) strides[0] + x] = (guint8) (x * 7 + y * 13);
   for (guint y = 0; y < ch; y++)
     for (guint x = 0; x < 2 * cw; x++)
-      data[offsets[1] + y * (guint)strides[1] + x] = (guint8)(x * 5 + y * 3 + 40);
+      data[offsets[1] + y * (guint) strides[1] + x] = (guint8) (x * 5 + y * 3 + 40);
   buffer = gst_buffer_new_wrapped (data, size);
   if (with_meta)
     gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_NV12, width,
@@ -238,7 +238,7 @@ words_of (const char *launch, const char *stream, guint64 number)
 
   g_assert_true (gst_buffer_map (in, &map, GST_MAP_WRITE));
   for (gsize i = 0; i < map.size; i++)
-    map.data[i] = (guint8)(i * i / 7);
+    map.data[i] = (guint8) (i * i / 7);
   gst_buffer_unmap (in, &map);
   gst_harness_set_src_caps_str (h, SMALL);
   out = gst_harness_push_and_pull (h, in);

@@ -134,8 +134,7 @@ test_similarity_zero_at_target (void)
       target[i * B + j] = (float) s;
     }
   }
-  g_assert_cmpfloat (
-      fabs (seed_similarity_loss (z, target, B, DIM, TAU, d_z, scratch)), <, 1e-9);
+  g_assert_cmpfloat (fabs (seed_similarity_loss (z, target, B, DIM, TAU, d_z, scratch)), <, 1e-9);
   for (guint k = 0; k < 2 * B * DIM; k++)
     g_assert_cmpfloat (fabs (d_z[k]), <, 1e-5);
 }
@@ -158,9 +157,16 @@ net_init (Net *net, guint b)
   SeedRng rng;
 
   net->b = b;
-  net->shape = (SeedStudentShape) {
-    .vit = { .image_size = 16, .patch_size = 8, .dim = 12, .depth = 2, .heads = 3, .mlp_dim = 20,
-        .ln_eps = 1e-6, .activation = SEED_ACTIVATION_GELU, .mean = { 0.5f, 0.4f, 0.3f },
+  net->shape = (SeedStudentShape){
+    .vit = { .image_size = 16,
+        .patch_size = 8,
+        .dim = 12,
+        .depth = 2,
+        .heads = 3,
+        .mlp_dim = 20,
+        .ln_eps = 1e-6,
+        .activation = SEED_ACTIVATION_GELU,
+        .mean = { 0.5f, 0.4f, 0.3f },
         .std = { 0.2f, 0.3f, 0.4f } },
     .embed_dim = 7,
   };
@@ -177,7 +183,7 @@ net_init (Net *net, guint b)
   net->words = g_malloc (words);
   for (gsize i = 0; i < words; i++)
     net->words[i] = (guint8) seed_rng_next (&rng);
-  net->target = g_new (float, b * b);
+  net->target = g_new (float, b *b);
   fill_target (&rng, net->target, b);
   net->d_z = g_new0 (real, 2 * b * net->shape.embed_dim);
   net->scratch = g_malloc (seed_similarity_scratch_size (b));

@@ -210,8 +210,8 @@ test_checkpoint_resumes (void)
   g_autofree char *folder = g_dir_make_tmp ("seed-student-XXXXXX", NULL);
   g_autofree char *checkpoint = g_build_filename (folder, "ckpt", NULL);
   g_autofree char *half = g_strdup_printf ("seed=3 checkpoint=%s", checkpoint);
-  static const char *const files[]
-      = { "config.json", "preprocessor_config.json", "model.safetensors", "state.safetensors" };
+  static const char *const files[] = { "config.json", "preprocessor_config.json",
+    "model.safetensors", "state.safetensors" };
   double straight[6];
   Learner learner;
 

@@ -14,9 +14,16 @@ tiny_config (void)
   SeedTrainerConfig config;
 
   seed_trainer_config_init (&config);
-  config.shape = (SeedStudentShape) {
-    .vit = { .image_size = 32, .patch_size = 16, .dim = 24, .depth = 2, .heads = 3, .mlp_dim = 48,
-        .ln_eps = 1e-6, .activation = SEED_ACTIVATION_GELU, .mean = { 0.5f, 0.5f, 0.5f },
+  config.shape = (SeedStudentShape){
+    .vit = { .image_size = 32,
+        .patch_size = 16,
+        .dim = 24,
+        .depth = 2,
+        .heads = 3,
+        .mlp_dim = 48,
+        .ln_eps = 1e-6,
+        .activation = SEED_ACTIVATION_GELU,
+        .mean = { 0.5f, 0.5f, 0.5f },
         .std = { 0.5f, 0.5f, 0.5f } },
     .embed_dim = 16,
   };
@@ -36,8 +43,8 @@ make_batch (guint8 *words, float *target, guint64 seed)
   for (guint i = 0; i < BATCH; i++) {
     for (guint v = 0; v < 2; v++)
       for (guint k = 0; k < IMAGE_BYTES; k++)
-        words[(2 * i + v) * IMAGE_BYTES + k]
-            = (guint8) (((k * (i + 3)) % 200) + seed_rng_below (&rng, 40));
+        words[(2 * i + v) * IMAGE_BYTES + k] =
+            (guint8) (((k * (i + 3)) % 200) + seed_rng_below (&rng, 40));
     for (guint j = 0; j < BATCH; j++)
       target[i * BATCH + j] = i == j ? 1.0f : 0.0f;
   }

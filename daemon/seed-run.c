@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#include "seed-config.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gst/gst.h>
+#include <seed/pool.h>
+
+#include "graph/plugin.h"
+#include "graph/props.h"
+#include "seed-run.h"
+
+enum { EXIT_USAGE = 2 };
+
+#define MAX_THREADS 1024
+
+typedef struct {
+  SeedRunOptions run;
+  gboolean version;
+  char **files;
+  char *seed, *backend, *stats;
+  int threads, drain;
+} Arguments;
+
+static gboolean
+parse_set (const char *name, const char *value, gpointer data, GError **error)
+{
+  Arguments *arguments = data;
+  const char *equals = strchr (value, '=');
+
+  if (!equals || equals == value || !g_utf8_validate (value, -1, NULL)) {
+    g_set_error (
+        error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s %s: expected NAME=VALUE", name, value);
+    return FALSE;
+  }
+  g_hash_table_replace (
+      arguments->run.set, g_strndup (value, (gsize) (equals - value)), g_strdup (equals + 1));
+  return TRUE;
+}
+
+static gboolean
+finish_arguments (Arguments *a, GError **error)
+{
+  static const char *const backends[] = { "auto", "openblas", "onednn", NULL };
+  const char *problem = NULL;
+
+  if (!a->files || !a->files[0] || a->files[1])
+    problem = "expected one graph file";
+  else if (a->seed &&
+           !g_ascii_string_to_unsigned (a->seed, 10, 0, G_MAXUINT64, &a->run.build.seed, NULL))
+    problem = "--seed: expected an integer from 0 to 18446744073709551615";
+  else if (a->threads < 0 || a->threads > MAX_THREADS)
+    problem = "--threads: expected an integer from 0 (all) to " G_STRINGIFY (MAX_THREADS);
+  else if (a->drain < 0)
+    problem = "--drain: expected seconds, 0 or more";
+  else if (a->backend && !g_strv_contains (backends, a->backend))
+    problem = "--backend: expected auto, openblas or onednn";
+  else if (a->run.check && a->run.dot)
+    problem = "--check and --dot: one at a time";
+  if (problem) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s", problem);
+    return FALSE;
+  }
+  a->run.file = a->files[0];
+  a->run.threads = (guint) a->threads;
+  a->run.drain = (guint) a->drain;
+  a->run.build.backend = a->backend;
+  a->run.stats = a->stats;
+  return TRUE;
+}
+
+static gboolean
+parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "check", 0, 0, G_OPTION_ARG_NONE, &a->run.check,
+        "Validate and negotiate, print caps, shapes and memory, run nothing", NULL },
+    { "dot", 0, 0, G_OPTION_ARG_NONE, &a->run.dot, "Print the graph as Graphviz text", NULL },
+    { "set", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) parse_set,
+        "Override a parameter of the graph; may be repeated", "NAME=VALUE" },
+    { "threads", 0, 0, G_OPTION_ARG_INT, &a->threads,
+        "Compute threads (default: as many as the CPU mask has)", "N" },
+    { "backend", 0, 0, G_OPTION_ARG_STRING, &a->backend, "Matrix backend: auto, openblas or onednn",
+        "NAME" },
+    { "seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of everything random (default: 0)", "N" },
+    { "deterministic", 0, 0, G_OPTION_ARG_NONE, &a->run.build.deterministic,
+        "Hand over at fixed frames: two runs on files give the same bits", NULL },
+    { "stats", 0, 0, G_OPTION_ARG_FILENAME, &a->stats,
+        "Leave ledgers and timings of the run in a JSON file", "FILE" },
+    { "drain", 0, 0, G_OPTION_ARG_INT, &a->drain,
+        "Seconds the graph may take to end after a signal (default: " G_STRINGIFY (
+            SEED_RUN_DRAIN_SECONDS) ")",
+        "SECONDS" },
+    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &a->run.quiet, "No progress, errors and warnings only",
+        NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &a->version, "Print the version", NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->files, NULL, NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("GRAPH.yaml - run one graph");
+  GOptionGroup *group = g_option_group_new ("seed-run", "", "", a, NULL);
+
+  g_option_group_add_entries (group, entries);
+  g_option_context_set_main_group (context, group);
+  g_option_context_set_description (context,
+      "SIGINT or SIGTERM drains the graph; a second one stops it at once.\n"
+      "Exit status: 0 done or drained, 1 the graph is broken or failed, 2 wrong usage.\n");
+  return g_option_context_parse (context, argc, argv, error) &&
+         (a->version || finish_arguments (a, error));
+}
+
+/* onednn is an optional part of a build; its elements say whether they have it. */
+static gboolean
+backend_is_built (const char *backend)
+{
+  static const char *const users[] = { "seedteacher", "seedstudent" };
+
+  if (!backend || strcmp (backend, "onednn") != 0)
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (users); i++) {
+    g_autoptr (GstElementFactory) factory = gst_element_factory_find (users[i]);
+    GObjectClass *klass = factory ? seed_props_class (factory) : NULL;
+    GParamSpec *pspec = klass ? seed_props_find (klass, "backend") : NULL;
+    gboolean built = pspec && G_IS_PARAM_SPEC_ENUM (pspec) &&
+                     g_enum_get_value_by_nick (G_PARAM_SPEC_ENUM (pspec)->enum_class, backend);
+
+    g_clear_pointer (&klass, g_type_class_unref);
+    if (built)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+refuse (SeedRun *run, const SeedDiagnostics *diagnostics)
+{
+  g_autofree char *text = seed_diagnostics_to_string (diagnostics);
+  guint n = seed_diagnostics_count (diagnostics);
+
+  fputs (text, stderr);
+  if (run->result == SEED_RUN_DONE)
+    run->result = SEED_RUN_REFUSED;
+  g_free (run->failure.reason);
+  run->failure.reason = g_strdup_printf ("the graph has %u error%s", n, n == 1 ? "" : "s");
+}
+
+static gboolean
+make_and_play (SeedRun *run, const SeedPlan *plan, SeedDiagnostics *diagnostics)
+{
+  if (!run->options->check)
+    seed_run_catch_signals ();
+  run->pipeline = seed_pipeline_build (plan, &run->options->build, diagnostics);
+  if (!run->pipeline ||
+      !seed_pipeline_make_ready (run->pipeline, !run->options->check, diagnostics))
+    return FALSE;
+  if (run->options->check)
+    return seed_run_report (run, diagnostics);
+  if (seed_run_n_signals () > 0)
+    run->result = SEED_RUN_STOPPED;
+  else
+    seed_run_play (run);
+  return TRUE;
+}
+
+static void
+run_graph (SeedRun *run)
+{
+  g_autoptr (SeedDiagnostics) diagnostics = seed_diagnostics_new (run->options->file);
+  g_autoptr (SeedGraph) graph =
+      seed_graph_load (run->options->file, run->options->set, diagnostics);
+  g_autoptr (SeedPlan) plan = NULL;
+
+  if (!graph) {
+    refuse (run, diagnostics);
+  } else {
+    plan = seed_plan_new (graph);
+    run->graph = graph;
+    if (run->options->dot) {
+      g_autofree char *dot = seed_plan_to_dot (plan);
+
+      fputs (dot, stdout);
+      return;
+    }
+    if (!make_and_play (run, plan, diagnostics))
+      refuse (run, diagnostics);
+  }
+  if (run->options->stats && !run->options->check) {
+    g_autoptr (GError) error = NULL;
+
+    if (!seed_run_write_stats (run, &error)) {
+      g_printerr ("seed-run: error: %s\n", error->message);
+      run->result = SEED_RUN_FAILED;
+    }
+  }
+  g_clear_pointer (&run->pipeline, seed_pipeline_free);
+  run->graph = NULL;
+}
+
+static void
+free_failure (gpointer data)
+{
+  SeedRunFailure *failure = data;
+
+  g_free (failure->stage);
+  g_free (failure->stream);
+  g_free (failure->reason);
+  g_free (failure);
+}
+
+static int
+run_with (const SeedRunOptions *options)
+{
+  SeedRun run = { .options = options };
+  SeedRunResult result;
+
+  run.failed_streams = g_ptr_array_new_with_free_func (free_failure);
+  run_graph (&run);
+  result = run.result;
+  g_ptr_array_unref (run.failed_streams);
+  g_clear_pointer (&run.stats, g_ptr_array_unref);
+  g_free (run.failure.stage);
+  g_free (run.failure.stream);
+  g_free (run.failure.reason);
+  return result == SEED_RUN_DONE || result == SEED_RUN_STOPPED ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+start (const SeedRunOptions *options)
+{
+  signal (SIGPIPE, SIG_IGN);
+  gst_init (NULL, NULL);
+  seed_graph_load_plugin ();
+  if (!backend_is_built (options->build.backend)) {
+    g_printerr ("seed-run: error: --backend onednn: this build has no oneDNN backend; "
+                "use auto or openblas\n");
+    return EXIT_FAILURE;
+  }
+  if (!seed_pool_configure (options->threads)) {
+    g_printerr ("seed-run: error: --threads: the compute threads have been started already\n");
+    return EXIT_FAILURE;
+  }
+  return run_with (options);
+}
+
+int
+main (int argc, char **argv)
+{
+  Arguments arguments = { .drain = SEED_RUN_DRAIN_SECONDS };
+  g_autoptr (GError) error = NULL;
+  int status;
+
+  setlocale (LC_ALL, "");
+  g_set_prgname ("seed-run");
+  arguments.run.set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  if (!parse_arguments (&arguments, &argc, &argv, &error)) {
+    g_printerr ("seed-run: %s\nTry 'seed-run --help'.\n", error->message);
+    status = EXIT_USAGE;
+  } else if (arguments.version) {
+    puts ("seed-run " SEED_VERSION);
+    status = EXIT_SUCCESS;
+  } else {
+    status = start (&arguments.run);
+  }
+  g_hash_table_unref (arguments.run.set);
+  g_strfreev (arguments.files);
+  g_free (arguments.seed);
+  g_free (arguments.backend);
+  g_free (arguments.stats);
+  return status;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <gst/gst.h>
+#include <seed/stream-meta.h>
+
+/* Plays a pipeline that has a seeddecode (or seedimagesrc) named "d" and a fakesink named "sink",
+ * and writes down what arrives. Every wait has a limit; reaching it fails the test. */
+#define PLAYER_LIMIT_S 30
+
+typedef struct {
+  char stream[SEED_STREAM_ID_SIZE];
+  guint64 frame, dropped;
+  GstClockTime pts, buffer_pts;
+  gint64 capture_ns;
+  gint32 label;
+  gsize size;
+  guint64 hash; /* of the bytes */
+  char *caps;
+} Seen;
+
+typedef struct {
+  GstElement *pipeline, *source;
+  GstPad *sink_pad;
+  GMutex lock;
+  GCond more;
+  GArray *seen;        /* of Seen */
+  GPtrArray *events;   /* "stream-up door: reason" */
+  GPtrArray *warnings; /* texts; read from the bus */
+  char *error;         /* text, or NULL */
+} Player;
+
+Player *player_new (const char *launch, ...) G_GNUC_PRINTF (1, 2);
+
+/* Stops, checks that the ledger adds up to what was seen, and frees. */
+void player_free (Player *player);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Player, player_free)
+
+/* Waits for a message of @types and returns its type; keeps the texts of warnings and errors. */
+GstMessageType player_wait (Player *player, GstMessageType types);
+
+/* PLAYING, and waits for EOS or ERROR. */
+GstMessageType player_run (Player *player);
+
+void player_set_state (Player *player, GstState state);
+
+/* Waits until @n frames of @stream (NULL: of any) have arrived. */
+void player_wait_frames (Player *player, const char *stream, guint n);
+
+guint player_count (Player *player, const char *stream);
+Seen *player_nth (Player *player, guint n);
+
+/* Whether a line with all of the words is in @lines. */
+gboolean player_has (GPtrArray *lines, const char *first, ...) G_GNUC_NULL_TERMINATED;
+
+/* Frames dropped for @reason of @stream, from the ledger. */
+guint64 player_dropped (Player *player, const char *stream, guint reason);
+
+/* Of every stream seen: frame numbers rise, times do not go back. */
+void player_assert_in_order (Player *player);
+
+/* A file of the tests' own in the folder @dir. Free with g_free: its path. */
+char *player_write (const char *dir, const char *name, gconstpointer data, gsize size);
+char *player_uri (const char *path);
+
+/* Initialises GStreamer, the test library and the plugin. */
+void player_init (int *argc, char ***argv);
