@@ -42,5 +42,5 @@ seed_cpu_level (void)
 {
   static GOnce once = G_ONCE_INIT;
 
-  return (SeedCpuLevel)GPOINTER_TO_UINT (g_once (&once, choose, NULL));
+  return (SeedCpuLevel) GPOINTER_TO_UINT (g_once (&once, choose, NULL));
 }

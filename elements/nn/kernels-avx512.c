@@ -13,7 +13,8 @@
 #ifdef __x86_64__
 
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
@@ -49,7 +50,7 @@ exp_16 (__m512 x)
 static inline __mmask16
 lanes_left (guint left)
 {
-  return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+  return left >= 16 ? 0xffff : (__mmask16) ((1u << left) - 1);
 }
 
 static inline float
@@ -58,7 +59,8 @@ max_of_row (const float *x, guint n)
   __m512 max = _mm512_set1_ps (x[0]);
 
   for (guint i = 0; i < n; i += 16)
-    max = _mm512_mask_max_ps (max, lanes_left (n - i), max, _mm512_maskz_loadu_ps (lanes_left (n - i), x + i));
+    max = _mm512_mask_max_ps (
+        max, lanes_left (n - i), max, _mm512_maskz_loadu_ps (lanes_left (n - i), x + i));
   return _mm512_reduce_max_ps (max);
 }
 

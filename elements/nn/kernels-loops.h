@@ -325,7 +325,7 @@ bf16_of (float x)
   guint32 rounded = (bits.u + 0x7fffu + (bits.u >> 16 & 1)) >> 16;
   guint32 nan = bits.u >> 16 | 0x40; /* quiet: its low bits may have been all it had */
 
-  return (guint16)((bits.u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+  return (guint16) ((bits.u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
 }
 
 static void
@@ -339,7 +339,7 @@ static void
 from_bf16 (const guint16 *restrict x, gsize n, float *restrict y)
 {
   for (gsize i = 0; i < n; i++) {
-    guint32 bits = (guint32)x[i] << 16;
+    guint32 bits = (guint32) x[i] << 16;
     memcpy (&y[i], &bits, sizeof bits);
   }
 }
@@ -349,7 +349,7 @@ words_bf16_channel (
     const guint8 *restrict words, guint n, float scale, float shift, guint16 *restrict y)
 {
   for (guint i = 0; i < n; i++)
-    y[i] = bf16_of ((float)words[i] * scale + shift);
+    y[i] = bf16_of ((float) words[i] * scale + shift);
 }
 
 static void
@@ -376,9 +376,9 @@ squares (const real *x, gsize n)
 
   for (; i + 32 <= n; i += 32)
     for (guint j = 0; j < 32; j++)
-      lane[j] += (double)x[i + j] * (double)x[i + j];
+      lane[j] += (double) x[i + j] * (double) x[i + j];
   for (; i < n; i++)
-    sum += (double)x[i] * (double)x[i];
+    sum += (double) x[i] * (double) x[i];
   for (guint j = 0; j < 32; j++)
     sum += lane[j];
   return sum;
@@ -418,19 +418,19 @@ sinkhorn_columns (real *x, guint rows, guint cols, real *columns)
   memset (columns, 0, cols * sizeof *columns);
   column_sum (x, cols, rows, cols, columns);
   for (guint i = 0; i < cols; i++)
-    columns[i] = (real)rows / ((real)cols * columns[i]);
+    columns[i] = (real) rows / ((real) cols * columns[i]);
   for (guint r = 0; r < rows; r++)
-    multiply (columns, cols, x + (gsize)r * cols);
+    multiply (columns, cols, x + (gsize) r * cols);
 }
 
 static void
 sinkhorn (real *x, guint rows, guint cols, real eps, guint iterations, real *columns)
 {
-  const gsize n = (gsize)rows * cols;
+  const gsize n = (gsize) rows * cols;
   real max = row_max (x, cols), inverse = R (1) / eps;
 
   for (guint r = 1; r < rows; r++) {
-    real largest = row_max (x + (gsize)r * cols, cols);
+    real largest = row_max (x + (gsize) r * cols, cols);
     max = largest > max ? largest : max;
   }
   for (gsize i = 0; i < n; i++)
@@ -438,7 +438,7 @@ sinkhorn (real *x, guint rows, guint cols, real eps, guint iterations, real *col
   for (guint i = 0; i < iterations; i++) {
     sinkhorn_columns (x, rows, cols, columns);
     for (guint r = 0; r < rows; r++)
-      scale (x + (gsize)r * cols, cols, R (1) / row_sum (x + (gsize)r * cols, cols));
+      scale (x + (gsize) r * cols, cols, R (1) / row_sum (x + (gsize) r * cols, cols));
   }
 }
 

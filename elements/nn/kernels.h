@@ -102,8 +102,7 @@ typedef struct {
    * columns to sum rows / cols, rows to sum 1. @columns: scratch [cols]. Values no more than
    * 87 eps below max count; below that they are taken for it, so nothing divides by zero.
    */
-  void (*sinkhorn) (
-      real *x, guint rows, guint cols, real eps, guint iterations, real *columns);
+  void (*sinkhorn) (real *x, guint rows, guint cols, real eps, guint iterations, real *columns);
 } SeedKernels;
 
 /* The table of seed_cpu_level (): the best for this CPU, or what SEED_CPU forces. */

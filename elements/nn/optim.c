@@ -74,14 +74,14 @@ seed_adamw_step (const SeedAdamW *adamw, const SeedParams *params, guint64 step,
     .m = m,
     .v = v,
     .values = values,
-    .step = { .beta1 = (real)adamw->beta1,
-        .beta2 = (real)adamw->beta2,
-        .rest1 = (real)(1 - adamw->beta1),
-        .rest2 = (real)(1 - adamw->beta2),
-        .eps = (real)adamw->eps,
-        .rate = (real)(lr / (1 - pow (adamw->beta1, (double)step))),
-        .v_scale = (real)(1 / (1 - pow (adamw->beta2, (double)step))) },
-    .decay = (real)(lr * adamw->weight_decay) };
+    .step = { .beta1 = (real) adamw->beta1,
+        .beta2 = (real) adamw->beta2,
+        .rest1 = (real) (1 - adamw->beta1),
+        .rest2 = (real) (1 - adamw->beta2),
+        .eps = (real) adamw->eps,
+        .rate = (real) (lr / (1 - pow (adamw->beta1, (double) step))),
+        .v_scale = (real) (1 / (1 - pow (adamw->beta2, (double) step))) },
+    .decay = (real) (lr * adamw->weight_decay) };
 
   g_return_if_fail (step >= 1);
   seed_pool_run (n_chunks (params->total), adamw_task, &a);
@@ -168,7 +168,7 @@ static void
 ema_task (guint task, gpointer data)
 {
   const Ema *region = data;
-  gsize begin = (gsize)task * CHUNK, n = MIN (CHUNK, region->n - begin);
+  gsize begin = (gsize) task * CHUNK, n = MIN (CHUNK, region->n - begin);
 
   region->kernels->average (region->values + begin, n, region->rest, region->ema + begin);
 }
@@ -176,7 +176,7 @@ ema_task (guint task, gpointer data)
 void
 seed_ema_update (real *ema, const real *values, gsize n, double decay)
 {
-  Ema region = { seed_kernels_get (), ema, values, n, (real)(1 - decay) };
+  Ema region = { seed_kernels_get (), ema, values, n, (real) (1 - decay) };
 
   seed_pool_run (n_chunks (n), ema_task, &region);
 }

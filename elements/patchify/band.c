@@ -29,8 +29,8 @@ typedef struct {
   const SeedBand *band;
   Lane lane[3];
   guint n_lanes;
-  gsize pitch;          /* elements of a ring's row */
-  gint16 *wide, *line;  /* a row of a plane, of a component */
+  gsize pitch;         /* elements of a ring's row */
+  gint16 *wide, *line; /* a row of a plane, of a component */
   const gint16 **rows;
   guint8 *rgb[3];
 } Work;
@@ -38,7 +38,7 @@ typedef struct {
 static gsize
 align_up (gsize n)
 {
-  return (n + ALIGN - 1) & ~(gsize)(ALIGN - 1);
+  return (n + ALIGN - 1) & ~(gsize) (ALIGN - 1);
 }
 
 /* Rows a ring may have to hold for any box of the frame; chroma has no more rows than luma. */
@@ -53,7 +53,7 @@ line_bytes (const SeedBand *band, guint step)
 {
   guint taps = seed_axis_max_taps (band->frame->width, band->cut->place.width, band->filter);
 
-  return align_up (((gsize)band->frame->width * step + taps + SEED_ROW_MARGIN) * sizeof (gint16));
+  return align_up (((gsize) band->frame->width * step + taps + SEED_ROW_MARGIN) * sizeof (gint16));
 }
 
 static guint
@@ -103,9 +103,10 @@ take (guint8 **workspace, gsize bytes)
 static gboolean
 interleaved (const SeedComponent *leader, const SeedComponent *c)
 {
-  guintptr a = (guintptr)leader->data, b = (guintptr)c->data;
+  guintptr a = (guintptr) leader->data, b = (guintptr) c->data;
 
-  return leader->stride == c->stride && leader->step == c->step && MAX (a, b) - MIN (a, b) < c->step;
+  return leader->stride == c->stride && leader->step == c->step &&
+         MAX (a, b) - MIN (a, b) < c->step;
 }
 
 static void
@@ -114,8 +115,8 @@ find_leader (Work *work, guint c)
   Lane *lane = &work->lane[c], *leader;
   guint l = 0;
 
-  while (l < c && (work->lane[l].across != lane->across ||
-                      !interleaved (work->lane[l].from, lane->from)))
+  while (l < c &&
+         (work->lane[l].across != lane->across || !interleaved (work->lane[l].from, lane->from)))
     l++;
   leader = &work->lane[l];
   lane->leader = l;
@@ -129,7 +130,7 @@ find_offset (Work *work, guint c)
 {
   Lane *lane = &work->lane[c], *leader = &work->lane[lane->leader];
 
-  lane->offset = (guint)(lane->from->data - leader->base);
+  lane->offset = (guint) (lane->from->data - leader->base);
   leader->span = MAX (leader->span, lane->offset + 1);
 }
 
@@ -184,11 +185,12 @@ render_down_first (Work *work, guint l, guint v)
   const Lane *leader = &work->lane[l];
   const SeedAxis *across = leader->across, *down = leader->down;
   const SeedComponent *in = leader->from;
-  const guint8 *from = leader->base + (gssize)(down->first + down->start[v]) * in->stride +
-                       (gsize)across->first * in->step;
+  const guint8 *from = leader->base + (gssize) (down->first + down->start[v]) * in->stride +
+                       (gsize) across->first * in->step;
 
-  kernels->down_bytes (work->wide, from, in->stride, down->weights + (gsize)v * down->taps,
-      down->count[v], rows_ahead (down, v), (gsize)(across->n_used - 1) * in->step + leader->span, down->shift);
+  kernels->down_bytes (work->wide, from, in->stride, down->weights + (gsize) v * down->taps,
+      down->count[v], rows_ahead (down, v), (gsize) (across->n_used - 1) * in->step + leader->span,
+      down->shift);
   for (guint c = l; c < work->n_lanes; c++) {
     const Lane *lane = &work->lane[c];
     const gint16 *line = work->wide;
@@ -213,15 +215,15 @@ render_across_first (Work *work, Lane *lane, guint v)
   const SeedComponent *in = lane->from;
 
   for (lane->next = MAX (lane->next, from); lane->next < from + count; lane->next++) {
-    const guint8 *row = in->data + (gssize)(down->first + lane->next) * in->stride +
-                        (gsize)across->first * in->step;
+    const guint8 *row = in->data + (gssize) (down->first + lane->next) * in->stride +
+                        (gsize) across->first * in->step;
 
     kernels->unpack (work->line, row, in->step, across->n_used);
     kernels->across (lane->ring + lane->next % lane->ring_rows * work->pitch, work->line, across);
   }
   for (guint k = 0; k < count; k++)
     work->rows[k] = lane->ring + (from + k) % lane->ring_rows * work->pitch;
-  kernels->down (lane->mid, work->rows, down->weights + (gsize)v * down->taps, count,
+  kernels->down (lane->mid, work->rows, down->weights + (gsize) v * down->taps, count,
       across->n_out, down->shift);
 }
 

@@ -94,8 +94,8 @@ cut_band (guint task, gpointer data)
   const guint64 size = cutter->image_size, index = task % run->bands;
   const SeedBand band = band_of (run, task / run->bands);
 
-  seed_band_cut (&band, (guint)(size * index / run->bands),
-      (guint)(size * (index + 1) / run->bands), cutter->arena + task * run->task_bytes);
+  seed_band_cut (&band, (guint) (size * index / run->bands),
+      (guint) (size * (index + 1) / run->bands), cutter->arena + task * run->task_bytes);
 }
 
 static void

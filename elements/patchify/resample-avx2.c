@@ -27,7 +27,7 @@ load (gconstpointer from)
 static inline __m256i
 pair (gint16 a, gint16 b)
 {
-  return _mm256_set1_epi32 ((gint32)((guint32)(guint16)a | (guint32)(guint16)b << 16));
+  return _mm256_set1_epi32 ((gint32) ((guint32) (guint16) a | (guint32) (guint16) b << 16));
 }
 
 /* 2 x 8 sums, of columns 0..3 and 4..7 of each half, as values between passes. */
@@ -48,7 +48,7 @@ down_bytes_32 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weig
   __m256i s0 = _mm256_set1_epi32 (round), s1 = s0, s2 = s0, s3 = s0;
 
   for (guint k = 0; k < ahead; k++)
-    _mm_prefetch (src + (gssize)(n + k) * stride, _MM_HINT_T0);
+    _mm_prefetch (src + (gssize) (n + k) * stride, _MM_HINT_T0);
   for (guint k = 0; k < n; k += 2, src += 2 * stride) {
     gboolean both = k + 1 < n;
     __m256i w = pair (weights[k], both ? weights[k + 1] : 0);
@@ -62,16 +62,16 @@ down_bytes_32 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weig
   }
   s0 = narrow (s0, s1, shift);
   s2 = narrow (s2, s3, shift);
-  _mm256_storeu_si256 ((gpointer)dst, _mm256_permute2x128_si256 (s0, s2, 0x20));
-  _mm256_storeu_si256 ((gpointer)(dst + 16), _mm256_permute2x128_si256 (s0, s2, 0x31));
+  _mm256_storeu_si256 ((gpointer) dst, _mm256_permute2x128_si256 (s0, s2, 0x20));
+  _mm256_storeu_si256 ((gpointer) (dst + 16), _mm256_permute2x128_si256 (s0, s2, 0x31));
 }
 
 void
-seed_resample_down_bytes_avx2 (gint16 *dst, const guint8 *src, gssize stride,
-    const gint16 *weights, guint n, guint ahead, gsize width, guint shift)
+seed_resample_down_bytes_avx2 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weights,
+    guint n, guint ahead, gsize width, guint shift)
 {
   const gint32 round = 1 << shift >> 1;
-  const __m128i by = _mm_cvtsi32_si128 ((int)shift);
+  const __m128i by = _mm_cvtsi32_si128 ((int) shift);
   gsize x = 0;
 
   if (width < 32) {
@@ -98,14 +98,14 @@ down_16 (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n,
     s0 = _mm256_add_epi32 (s0, _mm256_madd_epi16 (_mm256_unpacklo_epi16 (a, b), w));
     s1 = _mm256_add_epi32 (s1, _mm256_madd_epi16 (_mm256_unpackhi_epi16 (a, b), w));
   }
-  _mm256_storeu_si256 ((gpointer)(dst + x), narrow (s0, s1, shift));
+  _mm256_storeu_si256 ((gpointer) (dst + x), narrow (s0, s1, shift));
 }
 
 static void
-down_avx2 (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n,
-    guint width, guint shift)
+down_avx2 (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n, guint width,
+    guint shift)
 {
-  const __m128i by = _mm_cvtsi32_si128 ((int)shift);
+  const __m128i by = _mm_cvtsi32_si128 ((int) shift);
   guint x = 0;
 
   for (; x + 16 <= width; x += 16)
@@ -124,7 +124,7 @@ weigh (const gint16 *in, const gint16 *w, guint taps)
     sum = _mm256_add_epi32 (sum, _mm256_madd_epi16 (load (in + k), load (w + k)));
   if (k < taps) {
     __m128i last = _mm_madd_epi16 (
-        _mm_loadu_si128 ((gconstpointer)(in + k)), _mm_loadu_si128 ((gconstpointer)(w + k)));
+        _mm_loadu_si128 ((gconstpointer) (in + k)), _mm_loadu_si128 ((gconstpointer) (w + k)));
 
     sum = _mm256_add_epi32 (sum, _mm256_zextsi128_si256 (last));
   }
@@ -136,8 +136,8 @@ static inline __m256i
 weigh_4 (const gint16 *line, const guint32 *start, const gint16 *w, guint taps)
 {
   __m256i a = weigh (line + start[0], w, taps), b = weigh (line + start[1], w + taps, taps);
-  __m256i c = weigh (line + start[2], w + 2 * (gsize)taps, taps);
-  __m256i d = weigh (line + start[3], w + 3 * (gsize)taps, taps);
+  __m256i c = weigh (line + start[2], w + 2 * (gsize) taps, taps);
+  __m256i d = weigh (line + start[3], w + 3 * (gsize) taps, taps);
 
   return _mm256_hadd_epi32 (_mm256_hadd_epi32 (a, b), _mm256_hadd_epi32 (c, d));
 }
@@ -146,15 +146,16 @@ weigh_4 (const gint16 *line, const guint32 *start, const gint16 *w, guint taps)
 static inline void
 across_8 (gint16 *dst, const gint16 *line, const SeedAxis *axis, guint i, guint taps)
 {
-  const gint16 *w = axis->weights + (gsize)i * taps;
+  const gint16 *w = axis->weights + (gsize) i * taps;
   __m256i a = weigh_4 (line, axis->start + i, w, taps);
-  __m256i b = weigh_4 (line, axis->start + i + 4, w + 4 * (gsize)taps, taps);
+  __m256i b = weigh_4 (line, axis->start + i + 4, w + 4 * (gsize) taps, taps);
   __m256i sum = _mm256_add_epi32 (
       _mm256_permute2x128_si256 (a, b, 0x20), _mm256_permute2x128_si256 (a, b, 0x31));
 
   sum = _mm256_add_epi32 (sum, _mm256_set1_epi32 (1 << axis->shift >> 1));
-  sum = narrow (sum, sum, _mm_cvtsi32_si128 ((int)axis->shift));
-  _mm_storeu_si128 ((gpointer)(dst + i), _mm256_castsi256_si128 (_mm256_permute4x64_epi64 (sum, 8)));
+  sum = narrow (sum, sum, _mm_cvtsi32_si128 ((int) axis->shift));
+  _mm_storeu_si128 (
+      (gpointer) (dst + i), _mm256_castsi256_si128 (_mm256_permute4x64_epi64 (sum, 8)));
 }
 
 static inline void
@@ -203,8 +204,7 @@ store_bytes (guint8 *dst, __m256i words)
 {
   __m256i bytes = _mm256_packus_epi16 (words, words);
 
-  _mm_storeu_si128 (
-      (gpointer)dst, _mm256_castsi256_si128 (_mm256_permute4x64_epi64 (bytes, 8)));
+  _mm_storeu_si128 ((gpointer) dst, _mm256_castsi256_si128 (_mm256_permute4x64_epi64 (bytes, 8)));
 }
 
 /* add + x w */
@@ -256,8 +256,8 @@ static inline __m128i
 third_bytes (const guint8 *src)
 {
   const __m128i first = _mm_setr_epi8 (0, -1, 3, -1, 6, -1, 9, -1, 12, -1, 15, -1, -1, -1, -1, -1);
-  const __m128i rest = _mm_setr_epi8 (
-      -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 10, -1, 13, -1);
+  const __m128i rest =
+      _mm_setr_epi8 (-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 10, -1, 13, -1);
 
   return _mm_or_si128 (shuffle (src, first), shuffle (src + 8, rest));
 }
@@ -290,11 +290,11 @@ unpack_avx2 (gint16 *dst, const guint8 *src, guint step, guint n)
 
   for (; step == 2 && i + 16 < n; i += 16, src += 32)
     _mm256_storeu_si256 (
-        (gpointer)(dst + i), _mm256_and_si256 (load (src), _mm256_set1_epi16 (0xff)));
+        (gpointer) (dst + i), _mm256_and_si256 (load (src), _mm256_set1_epi16 (0xff)));
   for (; step == 3 && i + 8 < n; i += 8, src += 24)
-    _mm_storeu_si128 ((gpointer)(dst + i), third_bytes (src));
+    _mm_storeu_si128 ((gpointer) (dst + i), third_bytes (src));
   for (; step == 4 && i + 16 < n; i += 16, src += 64)
-    _mm256_storeu_si256 ((gpointer)(dst + i),
+    _mm256_storeu_si256 ((gpointer) (dst + i),
         join (_mm256_and_si256 (load (src), byte), _mm256_and_si256 (load (src + 32), byte)));
   unpack_loop (dst + i, src, step, n - i);
 }
@@ -307,18 +307,18 @@ pick_avx2 (gint16 *dst, const gint16 *src, guint step, guint n)
   guint i = 0;
 
   for (; step == 2 && i + 16 < n; i += 16, src += 32)
-    _mm256_storeu_si256 ((gpointer)(dst + i),
+    _mm256_storeu_si256 ((gpointer) (dst + i),
         join (_mm256_and_si256 (load (src), low), _mm256_and_si256 (load (src + 16), low)));
   for (; step == 3 && i + 8 < n; i += 8, src += 24)
-    _mm_storeu_si128 ((gpointer)(dst + i), third_words (src));
+    _mm_storeu_si128 ((gpointer) (dst + i), third_words (src));
   for (; step == 4 && i + 16 < n; i += 16, src += 64) {
     __m256i a = _mm256_packus_epi32 (
         _mm256_and_si256 (load (src), first), _mm256_and_si256 (load (src + 16), first));
     __m256i b = _mm256_packus_epi32 (
         _mm256_and_si256 (load (src + 32), first), _mm256_and_si256 (load (src + 48), first));
 
-    _mm256_storeu_si256 ((gpointer)(dst + i),
-        _mm256_permutevar8x32_epi32 (_mm256_packus_epi32 (a, b), order));
+    _mm256_storeu_si256 (
+        (gpointer) (dst + i), _mm256_permutevar8x32_epi32 (_mm256_packus_epi32 (a, b), order));
   }
   pick_loop (dst + i, src, step, n - i);
 }

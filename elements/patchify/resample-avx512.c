@@ -24,7 +24,8 @@
 static inline guint64
 mask_of (gsize left, guint most)
 {
-  return left >= most ? ~G_GUINT64_CONSTANT (0) >> (64 - most) : (G_GUINT64_CONSTANT (1) << left) - 1;
+  return left >= most ? ~G_GUINT64_CONSTANT (0) >> (64 - most)
+                      : (G_GUINT64_CONSTANT (1) << left) - 1;
 }
 
 static inline __m512i
@@ -53,8 +54,8 @@ groups_init (Groups *groups, const gint16 *weights, guint n)
     for (guint j = 0; j < 4 && 4 * g + j < n; j++) {
       gint32 high = (weights[4 * g + j] + 128) >> 8;
 
-      groups->high[g] |= (guint32)(guint8)high << 8 * j;
-      groups->low[g] |= (guint32)(guint8)(weights[4 * g + j] - 256 * high) << 8 * j;
+      groups->high[g] |= (guint32) (guint8) high << 8 * j;
+      groups->low[g] |= (guint32) (guint8) (weights[4 * g + j] - 256 * high) << 8 * j;
     }
   }
 }
@@ -68,21 +69,21 @@ typedef struct {
 static inline __m512i
 add_bytes (__m512i sum, __m512i x, __m512i w)
 {
-  __asm__ ("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
   return sum;
 }
 
 static inline __m512i
 add_pairs (__m512i sum, __m512i x, __m512i w)
 {
-  __asm__ ("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(x), "vm"(w));
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(x), "vm"(w));
   return sum;
 }
 
 static inline __attribute__ ((always_inline)) void
 add_rows (Sums *sums, __m512i a, __m512i b, __m512i c, __m512i d, guint32 low, guint32 high)
 {
-  __m512i w = _mm512_set1_epi32 ((gint32)low), v = _mm512_set1_epi32 ((gint32)high);
+  __m512i w = _mm512_set1_epi32 ((gint32) low), v = _mm512_set1_epi32 ((gint32) high);
   __m512i ab0 = _mm512_unpacklo_epi8 (a, b), ab1 = _mm512_unpackhi_epi8 (a, b);
   __m512i cd0 = _mm512_unpacklo_epi8 (c, d), cd1 = _mm512_unpackhi_epi8 (c, d);
   __m512i x[4] = { _mm512_unpacklo_epi16 (ab0, cd0), _mm512_unpackhi_epi16 (ab0, cd0),
@@ -110,7 +111,7 @@ down_bytes_64 (gint16 *dst, const guint8 *src, gssize stride, const Groups *grou
     s.high[i] = _mm512_setzero_si512 ();
   }
   for (guint k = 0; k < ahead; k++)
-    _mm_prefetch (src + (gssize)(n + k) * stride, _MM_HINT_T0);
+    _mm_prefetch (src + (gssize) (n + k) * stride, _MM_HINT_T0);
   for (; g < n / 4; g++, src += 4 * stride)
     add_rows (&s, _mm512_maskz_loadu_epi8 (mask, src), _mm512_maskz_loadu_epi8 (mask, src + stride),
         _mm512_maskz_loadu_epi8 (mask, src + 2 * stride),
@@ -118,23 +119,23 @@ down_bytes_64 (gint16 *dst, const guint8 *src, gssize stride, const Groups *grou
   if (n % 4 > 0)
     add_rows (&s, _mm512_maskz_loadu_epi8 (mask, src),
         _mm512_maskz_loadu_epi8 (mask, src + (n % 4 > 1 ? stride : 0)),
-        _mm512_maskz_loadu_epi8 (mask, src + (n % 4 > 2 ? 2 * stride : 0)),
-        _mm512_setzero_si512 (), groups->low[g], groups->high[g]);
+        _mm512_maskz_loadu_epi8 (mask, src + (n % 4 > 2 ? 2 * stride : 0)), _mm512_setzero_si512 (),
+        groups->low[g], groups->high[g]);
   for (guint i = 0; i < 4; i++)
     s.low[i] = _mm512_add_epi32 (_mm512_slli_epi32 (s.high[i], 8), s.low[i]);
   s.low[0] = narrow (s.low[0], s.low[1], shift); /* columns 0..7 of each quarter */
   s.low[2] = narrow (s.low[2], s.low[3], shift);
   _mm512_mask_storeu_epi16 (
-      dst, (__mmask32)mask, _mm512_permutex2var_epi64 (s.low[0], first, s.low[2]));
+      dst, (__mmask32) mask, _mm512_permutex2var_epi64 (s.low[0], first, s.low[2]));
   _mm512_mask_storeu_epi16 (
-      dst + 32, (__mmask32)(mask >> 32), _mm512_permutex2var_epi64 (s.low[0], second, s.low[2]));
+      dst + 32, (__mmask32) (mask >> 32), _mm512_permutex2var_epi64 (s.low[0], second, s.low[2]));
 }
 
 static void
 down_bytes_avx512 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weights, guint n,
     guint ahead, gsize width, guint shift)
 {
-  const __m128i by = _mm_cvtsi32_si128 ((int)shift);
+  const __m128i by = _mm_cvtsi32_si128 ((int) shift);
   const gint32 round = 1 << shift >> 1;
   Groups groups;
   gsize x = 0;
@@ -145,27 +146,26 @@ down_bytes_avx512 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *
   }
   groups_init (&groups, weights, n);
   for (; x + 64 <= width; x += 64)
-    down_bytes_64 (dst + x, src + x, stride, &groups, n, ahead, round, by, ~(__mmask64)0);
+    down_bytes_64 (dst + x, src + x, stride, &groups, n, ahead, round, by, ~(__mmask64) 0);
   if (x < width)
-    down_bytes_64 (
-        dst + x, src + x, stride, &groups, n, ahead, round, by, mask_of (width - x, 64));
+    down_bytes_64 (dst + x, src + x, stride, &groups, n, ahead, round, by, mask_of (width - x, 64));
 }
 
 static void
 down_avx512 (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n, guint width,
     guint shift)
 {
-  const __m128i by = _mm_cvtsi32_si128 ((int)shift);
+  const __m128i by = _mm_cvtsi32_si128 ((int) shift);
 
   for (guint x = 0; x < width; x += 32) {
-    __mmask32 mask = (__mmask32)mask_of (width - x, 32);
+    __mmask32 mask = (__mmask32) mask_of (width - x, 32);
     __m512i s0 = _mm512_set1_epi32 (1 << shift >> 1), s1 = s0;
 
     for (guint k = 0; k < n; k += 2) {
       guint next = k + 1 < n ? k + 1 : k;
-      guint32 weight =
-          (guint16)weights[k] | (guint32)(guint16)(next > k ? weights[next] : 0) << 16;
-      __m512i w = _mm512_set1_epi32 ((gint32)weight);
+      guint32 weight = (guint16) weights[k] | (guint32) (guint16) (next > k ? weights[next] : 0)
+                                                  << 16;
+      __m512i w = _mm512_set1_epi32 ((gint32) weight);
       __m512i a = _mm512_maskz_loadu_epi16 (mask, rows[k] + x);
       __m512i b = _mm512_maskz_loadu_epi16 (mask, rows[next] + x);
 
@@ -181,10 +181,10 @@ static inline __attribute__ ((always_inline)) __m512i
 group_sums (const gint16 *line, const SeedAxisGroups *groups, guint g, guint size)
 {
   const gint16 *from = line + groups->start[g];
-  const gint16 *w = groups->weights + (gsize)g * groups->steps * SEED_GROUP_LANES;
+  const gint16 *w = groups->weights + (gsize) g * groups->steps * SEED_GROUP_LANES;
   const __m512i low = _mm512_loadu_si512 (from), high = _mm512_loadu_si512 (from + 32);
-  const __m512i advance = _mm512_set1_epi16 ((gint16)(SEED_GROUP_LANES / size));
-  __m512i at = _mm512_loadu_si512 (groups->position + (gsize)g * SEED_GROUP_LANES);
+  const __m512i advance = _mm512_set1_epi16 ((gint16) (SEED_GROUP_LANES / size));
+  __m512i at = _mm512_loadu_si512 (groups->position + (gsize) g * SEED_GROUP_LANES);
   __m512i sum = _mm512_setzero_si512 ();
 
   for (guint step = 0; step < groups->steps; step++, w += SEED_GROUP_LANES) {
@@ -229,7 +229,7 @@ across_groups (gint16 *dst, const gint16 *line, const SeedAxis *axis, guint size
 {
   const __m512i round = _mm512_set1_epi32 (1 << axis->shift >> 1), zero = _mm512_setzero_si512 ();
   const __m512i max = _mm512_set1_epi32 (SEED_MID_MAX);
-  const __m128i shift = _mm_cvtsi32_si128 ((int)axis->shift);
+  const __m128i shift = _mm_cvtsi32_si128 ((int) axis->shift);
   guint g = 0;
 
   for (guint i = 0; i < axis->n_out; i += 16, g += 16 / size) {
@@ -237,7 +237,7 @@ across_groups (gint16 *dst, const gint16 *line, const SeedAxis *axis, guint size
 
     sum = _mm512_min_epi32 (_mm512_max_epi32 (_mm512_sra_epi32 (sum, shift), zero), max);
     _mm256_mask_storeu_epi16 (
-        dst + i, (__mmask16)mask_of (axis->n_out - i, 16), _mm512_cvtepi32_epi16 (sum));
+        dst + i, (__mmask16) mask_of (axis->n_out - i, 16), _mm512_cvtepi32_epi16 (sum));
   }
 }
 
@@ -263,15 +263,15 @@ across_avx512 (gint16 *dst, const gint16 *line, const SeedAxis *axis)
 static inline __m512i
 pair (gint16 a, gint16 b)
 {
-  return _mm512_set1_epi32 ((gint32)((guint32)(guint16)a | (guint32)(guint16)b << 16));
+  return _mm512_set1_epi32 ((gint32) ((guint32) (guint16) a | (guint32) (guint16) b << 16));
 }
 
 /* 32 sums, of columns 0..3 and 4..7 of each quarter, as bytes: 0..7 twice. */
 static inline __m256i
 to_bytes (__m512i a, __m512i b)
 {
-  __m512i words = _mm512_packs_epi32 (
-      _mm512_srai_epi32 (a, COLOUR_SHIFT), _mm512_srai_epi32 (b, COLOUR_SHIFT));
+  __m512i words =
+      _mm512_packs_epi32 (_mm512_srai_epi32 (a, COLOUR_SHIFT), _mm512_srai_epi32 (b, COLOUR_SHIFT));
 
   return _mm512_cvtusepi16_epi8 (_mm512_max_epi16 (words, _mm512_setzero_si512 ()));
 }
@@ -284,7 +284,7 @@ yuv_avx512 (guint8 *const rgb[3], const gint16 *const yuv[3], guint n, const See
   const __m512i g_add = _mm512_set1_epi32 (c->g_add), b_add = _mm512_set1_epi32 (c->b_add);
 
   for (guint i = 0; i < n; i += 32) {
-    __mmask32 mask = (__mmask32)mask_of (n - i, 32);
+    __mmask32 mask = (__mmask32) mask_of (n - i, 32);
     __m512i y = _mm512_maskz_loadu_epi16 (mask, yuv[0] + i);
     __m512i u = _mm512_maskz_loadu_epi16 (mask, yuv[1] + i);
     __m512i v = _mm512_maskz_loadu_epi16 (mask, yuv[2] + i);
@@ -313,7 +313,7 @@ bytes_of_32 (const guint8 *src, guint step, __m512i at, __m512i by)
   if (step == 3)
     words = _mm512_srlv_epi16 (
         _mm512_permutex2var_epi16 (
-            low, at, _mm512_castsi256_si512 (_mm256_loadu_si256 ((gconstpointer)(src + 64)))),
+            low, at, _mm512_castsi256_si512 (_mm256_loadu_si256 ((gconstpointer) (src + 64)))),
         by);
   else if (step == 4)
     words = _mm512_permutex2var_epi16 (low, at, _mm512_loadu_si512 (src + 64));
@@ -332,12 +332,12 @@ unpack_avx512 (gint16 *dst, const guint8 *src, guint step, guint n)
     return;
   }
   for (guint j = 0; j < 32; j++) { /* the word a byte is in, and where in it */
-    at[j] = (gint16)(j * step / 2);
+    at[j] = (gint16) (j * step / 2);
     by[j] = j * step % 2 ? 8 : 0;
   }
   position = _mm512_loadu_si512 (at);
   shift = _mm512_loadu_si512 (by);
-  for (; i + 32 < n; i += 32, src += (gsize)32 * step)
+  for (; i + 32 < n; i += 32, src += (gsize) 32 * step)
     _mm512_storeu_si512 (dst + i, bytes_of_32 (src, step, position, shift));
   unpack_loop (dst + i, src, step, n - i);
 }
@@ -355,11 +355,11 @@ pick_avx512 (gint16 *dst, const gint16 *src, guint step, guint n)
     return;
   }
   for (guint j = 0; j < 32; j++) {
-    at[j] = (gint16)(j * step % 64);
-    beyond |= (__mmask32)(j * step >= 64) << j;
+    at[j] = (gint16) (j * step % 64);
+    beyond |= (__mmask32) (j * step >= 64) << j;
   }
   position = _mm512_loadu_si512 (at);
-  for (; i + 32 < n; i += 32, src += (gsize)32 * step) {
+  for (; i + 32 < n; i += 32, src += (gsize) 32 * step) {
     __m512i words = _mm512_permutex2var_epi16 (
         _mm512_loadu_si512 (src), position, _mm512_loadu_si512 (src + 32));
 

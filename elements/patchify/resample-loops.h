@@ -29,15 +29,15 @@ unpack_loop (gint16 *restrict dst, const guint8 *restrict src, guint step, guint
     break;
   case 2:
     for (guint i = 0; i < n; i++)
-      dst[i] = src[(gsize)2 * i];
+      dst[i] = src[(gsize) 2 * i];
     break;
   case 4:
     for (guint i = 0; i < n; i++)
-      dst[i] = src[(gsize)4 * i];
+      dst[i] = src[(gsize) 4 * i];
     break;
   default:
     for (guint i = 0; i < n; i++)
-      dst[i] = src[(gsize)step * i];
+      dst[i] = src[(gsize) step * i];
     break;
   }
 }
@@ -48,15 +48,15 @@ pick_loop (gint16 *restrict dst, const gint16 *restrict src, guint step, guint n
   switch (step) {
   case 2:
     for (guint i = 0; i < n; i++)
-      dst[i] = src[(gsize)2 * i];
+      dst[i] = src[(gsize) 2 * i];
     break;
   case 4:
     for (guint i = 0; i < n; i++)
-      dst[i] = src[(gsize)4 * i];
+      dst[i] = src[(gsize) 4 * i];
     break;
   default:
     for (guint i = 0; i < n; i++)
-      dst[i] = src[(gsize)step * i];
+      dst[i] = src[(gsize) step * i];
     break;
   }
 }
@@ -66,8 +66,8 @@ static inline void
 across_block (
     gint16 *restrict dst, const gint16 *restrict line, const SeedAxis *axis, guint i, guint n)
 {
-  const guint taps = axis->taps & ~(guint)(SEED_TAPS_ALIGN - 1); /* says: no remainder */
-  const gint16 *restrict w = axis->weights + (gsize)i * taps;
+  const guint taps = axis->taps & ~(guint) (SEED_TAPS_ALIGN - 1); /* says: no remainder */
+  const gint16 *restrict w = axis->weights + (gsize) i * taps;
   const guint shift = axis->shift;
   gint32 sums[BLOCK];
 
@@ -76,11 +76,11 @@ across_block (
     gint32 sum = 0;
 
     for (guint k = 0; k < taps; k++)
-      sum += (gint32)in[k] * w[k];
+      sum += (gint32) in[k] * w[k];
     sums[j] = sum;
   }
   for (guint j = 0; j < n; j++)
-    dst[i + j] = (gint16)clip ((sums[j] + (1 << shift >> 1)) >> shift, SEED_MID_MAX);
+    dst[i + j] = (gint16) clip ((sums[j] + (1 << shift >> 1)) >> shift, SEED_MID_MAX);
 }
 
 static G_GNUC_UNUSED void
@@ -109,16 +109,16 @@ down_block (gint16 *restrict dst, const gint16 *const *rows, const gint16 *weigh
     const gint16 wa = weights[k], wb = weights[k + 1];
 
     for (guint j = 0; j < n; j++)
-      sums[j] += (gint32)a[j] * wa + (gint32)b[j] * wb;
+      sums[j] += (gint32) a[j] * wa + (gint32) b[j] * wb;
   }
   for (; k < n_rows; k++) {
     const gint16 *restrict a = rows[k] + x;
 
     for (guint j = 0; j < n; j++)
-      sums[j] += (gint32)a[j] * weights[k];
+      sums[j] += (gint32) a[j] * weights[k];
   }
   for (guint j = 0; j < n; j++)
-    dst[x + j] = (gint16)clip (sums[j] >> shift, SEED_MID_MAX);
+    dst[x + j] = (gint16) clip (sums[j] >> shift, SEED_MID_MAX);
 }
 
 static G_GNUC_UNUSED void
@@ -141,9 +141,9 @@ down_bytes_block (gint16 *restrict dst, const guint8 *restrict src, gssize strid
     sums[j] = 1 << shift >> 1;
   for (guint k = 0; k < n_rows; k++, src += stride)
     for (guint j = 0; j < n; j++)
-      sums[j] += (gint32)src[j] * weights[k];
+      sums[j] += (gint32) src[j] * weights[k];
   for (guint j = 0; j < n; j++)
-    dst[j] = (gint16)clip (sums[j] >> shift, SEED_MID_MAX);
+    dst[j] = (gint16) clip (sums[j] >> shift, SEED_MID_MAX);
 }
 
 static G_GNUC_UNUSED void
@@ -155,7 +155,7 @@ down_bytes_loop (gint16 *restrict dst, const guint8 *restrict src, gssize stride
   for (; x + BLOCK <= width; x += BLOCK)
     down_bytes_block (dst + x, src + x, stride, weights, n, BLOCK, shift);
   if (x < width)
-    down_bytes_block (dst + x, src + x, stride, weights, n, (guint)(width - x), shift);
+    down_bytes_block (dst + x, src + x, stride, weights, n, (guint) (width - x), shift);
 }
 
 static void
@@ -164,7 +164,7 @@ levels_loop (guint8 *restrict dst, const gint16 *restrict y, guint n, const Seed
   const SeedColour c = *colour;
 
   for (guint i = 0; i < n; i++)
-    dst[i] = (guint8)clip (((gint32)y[i] * c.y + c.y_add) >> COLOUR_SHIFT, 255);
+    dst[i] = (guint8) clip (((gint32) y[i] * c.y + c.y_add) >> COLOUR_SHIFT, 255);
 }
 
 static G_GNUC_UNUSED void
@@ -175,14 +175,14 @@ yuv_loop (guint8 *const rgb[3], const gint16 *const yuv[3], guint n, const SeedC
   const SeedColour c = *colour;
 
   for (guint i = 0; i < n; i++) {
-    gint32 luma = (gint32)y[i] * c.y;
-    gint32 red = luma + (gint32)v[i] * c.r_v + c.r_add;
-    gint32 green = luma + (gint32)u[i] * c.g_u + (gint32)v[i] * c.g_v + c.g_add;
-    gint32 blue = luma + (gint32)u[i] * c.b_u + c.b_add;
+    gint32 luma = (gint32) y[i] * c.y;
+    gint32 red = luma + (gint32) v[i] * c.r_v + c.r_add;
+    gint32 green = luma + (gint32) u[i] * c.g_u + (gint32) v[i] * c.g_v + c.g_add;
+    gint32 blue = luma + (gint32) u[i] * c.b_u + c.b_add;
 
-    r[i] = (guint8)clip (red >> COLOUR_SHIFT, 255);
-    g[i] = (guint8)clip (green >> COLOUR_SHIFT, 255);
-    b[i] = (guint8)clip (blue >> COLOUR_SHIFT, 255);
+    r[i] = (guint8) clip (red >> COLOUR_SHIFT, 255);
+    g[i] = (guint8) clip (green >> COLOUR_SHIFT, 255);
+    b[i] = (guint8) clip (blue >> COLOUR_SHIFT, 255);
   }
 }
 
@@ -197,9 +197,8 @@ mix_loop (guint8 *const rgb[3], gsize n, const gint16 matrix[9], const gint32 ad
   for (gsize i = 0; i < n; i++) {
     gint16 x = r[i], y = g[i], z = b[i];
 
-    r[i] = (guint8)clip (((gint32)x * m0 + (gint32)y * m1 + (gint32)z * m2 + a0) >> 12, 255);
-    g[i] = (guint8)clip (((gint32)x * m3 + (gint32)y * m4 + (gint32)z * m5 + a1) >> 12, 255);
-    b[i] = (guint8)clip (((gint32)x * m6 + (gint32)y * m7 + (gint32)z * m8 + a2) >> 12, 255);
+    r[i] = (guint8) clip (((gint32) x * m0 + (gint32) y * m1 + (gint32) z * m2 + a0) >> 12, 255);
+    g[i] = (guint8) clip (((gint32) x * m3 + (gint32) y * m4 + (gint32) z * m5 + a1) >> 12, 255);
+    b[i] = (guint8) clip (((gint32) x * m6 + (gint32) y * m7 + (gint32) z * m8 + a2) >> 12, 255);
   }
 }
-

@@ -184,8 +184,8 @@ group_fill (const SeedAxis *axis, guint g, guint samples)
 {
   const SeedAxisGroups *groups = &axis->groups;
   const guint from = MIN (g * groups->size, axis->n_out - 1);
-  gint16 *position = groups->position + (gsize)g * SEED_GROUP_LANES;
-  gint16 *weights = groups->weights + (gsize)g * groups->steps * SEED_GROUP_LANES;
+  gint16 *position = groups->position + (gsize) g * SEED_GROUP_LANES;
+  gint16 *weights = groups->weights + (gsize) g * groups->steps * SEED_GROUP_LANES;
 
   groups->start[g] = axis->start[from];
   for (guint lane = 0; lane < SEED_GROUP_LANES; lane++) {
@@ -193,13 +193,13 @@ group_fill (const SeedAxis *axis, guint g, guint samples)
     guint first = 2 * (j / groups->size) + lane % 2;
     gboolean real = i < axis->n_out;
 
-    position[lane] = (gint16)(first + (real ? axis->start[i] - axis->start[from] : 0));
+    position[lane] = (gint16) (first + (real ? axis->start[i] - axis->start[from] : 0));
     for (guint step = 0; step < groups->steps; step++) {
       guint k = step * samples + first;
       gboolean weighed = real && k < axis->count[i];
 
       weights[step * SEED_GROUP_LANES + lane] =
-          weighed ? axis->weights[(gsize)i * axis->taps + k] : 0;
+          weighed ? axis->weights[(gsize) i * axis->taps + k] : 0;
     }
   }
 }
@@ -228,8 +228,8 @@ axis_group (SeedAxis *axis)
 }
 
 void
-seed_axis_build (SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, SeedFilter filter,
-    SeedPass pass)
+seed_axis_build (
+    SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, SeedFilter filter, SeedPass pass)
 {
   if (axis->n_in == n_in && axis->n_out == n_out && axis->b0 == b0 && axis->b1 == b1 &&
       axis->filter == filter && axis->pass == pass)

@@ -15,7 +15,7 @@ bench_clock (clockid_t id)
   struct timespec t;
 
   clock_gettime (id, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+  return (double) t.tv_sec * 1e9 + (double) t.tv_nsec;
 }
 
 /* ns that passed */
@@ -35,7 +35,7 @@ bench_cpu (void)
 static inline int
 bench_compare (gconstpointer a, gconstpointer b)
 {
-  double x = *(const double *)a, y = *(const double *)b;
+  double x = *(const double *) a, y = *(const double *) b;
 
   return (x > y) - (x < y);
 }

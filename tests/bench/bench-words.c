@@ -36,10 +36,11 @@ typedef struct {
       { "videoconvertscale " name " x2", "videoconvertscale n-threads=2 method=" method RGB },     \
       { "videoscale " name " x1",                                                                  \
         "videoscale n-threads=1 method=" method                                                    \
-        " ! capsfilter caps=video/x-raw,width=224,height=224 ! videoconvert" RGB },                                \
+        " ! capsfilter caps=video/x-raw,width=224,height=224 ! videoconvert" RGB },                \
   {                                                                                                \
-    "videoscale " name " x2", "videoscale n-threads=2 method=" method                              \
-                              " ! capsfilter caps=video/x-raw,width=224,height=224 ! videoconvert" RGB             \
+    "videoscale " name " x2",                                                                      \
+        "videoscale n-threads=2 method=" method                                                    \
+        " ! capsfilter caps=video/x-raw,width=224,height=224 ! videoconvert" RGB                   \
   }
 #define BILINEAR                                                                                   \
   { "seedpatchify bilinear", "seedpatchify interpolation=bilinear image-size=224" },               \
@@ -86,7 +87,7 @@ read_task (guint task, gpointer data)
 static double
 read_bandwidth (void)
 {
-  Stream stream = { .n = (gsize)4 << 20 };
+  Stream stream = { .n = (gsize) 4 << 20 };
   const guint tasks = 8;
   double best = 0;
 
@@ -96,7 +97,7 @@ read_bandwidth (void)
     double start = bench_wall ();
 
     seed_pool_run (tasks, read_task, &stream);
-    best = MAX (best, (double)(stream.n * tasks * sizeof *stream.data) / (bench_wall () - start));
+    best = MAX (best, (double) (stream.n * tasks * sizeof *stream.data) / (bench_wall () - start));
   }
   g_free (stream.data);
   return best;
@@ -105,7 +106,7 @@ read_bandwidth (void)
 static GPtrArray *
 make_frames (const Case *c, GstVideoInfo *info)
 {
-  GPtrArray *frames = g_ptr_array_new_with_free_func ((GDestroyNotify)gst_buffer_unref);
+  GPtrArray *frames = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_buffer_unref);
   guint32 state = 1;
 
   gst_video_info_set_format (info, gst_video_format_from_string (c->format), c->width, c->height);
@@ -115,7 +116,7 @@ make_frames (const Case *c, GstVideoInfo *info)
 
     gst_buffer_map (buffer, &map, GST_MAP_WRITE);
     for (gsize i = 0; i < map.size; i++)
-      map.data[i] = (guint8)((state = state * 1664525u + 1013904223u) >> 24);
+      map.data[i] = (guint8) ((state = state * 1664525u + 1013904223u) >> 24);
     gst_buffer_unmap (buffer, &map);
     g_ptr_array_add (frames, buffer);
   }
@@ -184,8 +185,8 @@ report (JsonBuilder *json, const Case *c, Runner *runners, guint n, guint rounds
   double ours_wall = bench_median (runners[0].wall, rounds);
   double ours_cpu = bench_median (runners[0].cpu, rounds);
 
-  printf ("\n%-32s %10s %10s %8s %8s %7s\n", c->title, "wall us", "cpu us", "x wall", "x cpu",
-      "share");
+  printf (
+      "\n%-32s %10s %10s %8s %8s %7s\n", c->title, "wall us", "cpu us", "x wall", "x cpu", "share");
   for (guint r = 0; r < n; r++) {
     double wall = bench_median (runners[r].wall, rounds);
     double cpu = bench_median (runners[r].cpu, rounds), share = bytes / wall / bandwidth;
@@ -215,7 +216,7 @@ run_case (JsonBuilder *json, const Case *c, guint rounds, double bandwidth)
   for (; n < MAX_CONTENDERS && c->contenders[n].name; n++)
     runner_init (&runners[n], &c->contenders[n], &info, rounds);
   run_rounds (runners, n, frames, per_round, rounds);
-  report (json, c, runners, n, rounds, (double)info.size, bandwidth);
+  report (json, c, runners, n, rounds, (double) info.size, bandwidth);
   for (guint r = 0; r < n; r++)
     runner_clear (&runners[r]);
 }
@@ -224,7 +225,7 @@ int
 main (int argc, char **argv)
 {
   const char *path = bench_take_json (&argc, argv);
-  guint rounds = argc > 1 ? (guint)MAX (1, atoi (argv[1])) : DEFAULT_ROUNDS;
+  guint rounds = argc > 1 ? (guint) MAX (1, atoi (argv[1])) : DEFAULT_ROUNDS;
   JsonBuilder *json = bench_json_begin ("words");
   double bandwidth;
 

@@ -23,8 +23,8 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  gboolean rows;      /* works on ROWS rows of n, not on n elements */
-  guint smallest;     /* n */
+  gboolean rows;  /* works on ROWS rows of n, not on n elements */
+  guint smallest; /* n */
   void (*call) (const SeedKernels *k, Data *d);
 } Kernel;
 
@@ -45,8 +45,8 @@ static const float word_scale[3] = { 0.5f, 2, 3 }, word_shift[3] = { -1, 0, 7 };
 
 CALL (norm_forward, k->norm_forward (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, 1e-3, d->y + 1,
                         d->mean + 1, d->rstd + 1))
-CALL (norm_apply, k->norm_apply (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, d->mean + 1,
-                      d->rstd + 1, d->y + 1))
+CALL (norm_apply,
+    k->norm_apply (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, d->mean + 1, d->rstd + 1, d->y + 1))
 CALL (norm_backward, k->norm_backward (d->x + 1, ROWS, d->n, d->z, d->mean + 1, d->rstd + 1,
                          d->y + 1, d->v + 1, d->z + MAX_N, d->z + 2 * MAX_N))
 CALL (softmax, k->softmax (d->x + 1, ROWS, d->n, 0.7f))
@@ -125,8 +125,8 @@ draw (Data *d, guint n, guint64 seed)
   fill_normal (d->mean, G_N_ELEMENTS (d->mean), 0, 0.1, &rng);
   fill_normal (d->rstd, G_N_ELEMENTS (d->rstd), 1, 0.1, &rng);
   for (guint i = 0; i < G_N_ELEMENTS (d->bytes); i++) {
-    d->bytes[i] = (guint8)seed_rng_next (&rng);
-    d->half[i] = (guint16)(0x3f00 + seed_rng_below (&rng, 0x200));
+    d->bytes[i] = (guint8) seed_rng_next (&rng);
+    d->half[i] = (guint16) (0x3f00 + seed_rng_below (&rng, 0x200));
   }
 }
 
@@ -139,13 +139,13 @@ assert_near (const Kernel *kernel, const SeedKernels *table, guint n, const real
   double largest = 1;
 
   for (gsize i = 0; i < count && kernel->rows; i++)
-    largest = MAX (largest, fabs ((double)expected[i]));
+    largest = MAX (largest, fabs ((double) expected[i]));
   for (gsize i = 0; i < count; i++) {
-    double e = (double)expected[i], off = fabs ((double)got[i] - e);
+    double e = (double) expected[i], off = fabs ((double) got[i] - e);
 
     if (!(off <= LIMIT * MAX (fabs (e), largest)))
       g_error ("%s of %s, n %u: value %" G_GSIZE_FORMAT " is %.9g, the scalar one %.9g",
-          kernel->name, table->name, n, i, (double)got[i], e);
+          kernel->name, table->name, n, i, (double) got[i], e);
   }
 }
 
@@ -153,7 +153,7 @@ static void
 compare (const Kernel *kernel, const SeedKernels *table, guint n)
 {
   g_autofree Data *before = g_new (Data, 1), *expected = g_new (Data, 1), *got = g_new (Data, 1);
-  gsize used = 1 + (gsize)n * (kernel->rows ? ROWS : 1), beyond = 1 + ROWS * MAX_N - used;
+  gsize used = 1 + (gsize) n * (kernel->rows ? ROWS : 1), beyond = 1 + ROWS * MAX_N - used;
 
   draw (before, n, 1 + n);
   *expected = *got = *before;
@@ -178,7 +178,7 @@ compare (const Kernel *kernel, const SeedKernels *table, guint n)
 #undef UNTOUCHED
   g_assert_cmpfloat (fabs (got->sum - expected->sum), <=, 1e-12 * expected->sum);
   for (guint i = 0; i < G_N_ELEMENTS (got->half); i++)
-    g_assert_cmpint (abs ((int)got->half[i] - (int)expected->half[i]), <=,
+    g_assert_cmpint (abs ((int) got->half[i] - (int) expected->half[i]), <=,
         kernel->call == call_words_bf16 ? 1 : 0); /* a fused product may fall on the other side */
 }
 
@@ -188,7 +188,7 @@ test_lengths (gconstpointer data)
   const Kernel *kernel = data;
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *table = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *table = seed_kernels_for ((SeedCpuLevel) level);
 
     for (guint n = kernel->smallest; n < 140; n++)
       compare (kernel, table, n);
@@ -204,7 +204,7 @@ test_cut_elements (gconstpointer data)
   const Kernel *kernel = data;
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *table = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *table = seed_kernels_for ((SeedCpuLevel) level);
 
     for (guint cut = 0; cut <= 70; cut++) {
       g_autofree Data *whole = g_new (Data, 1), *parts = g_new (Data, 1), *rest = g_new (Data, 1);
@@ -222,11 +222,11 @@ test_cut_elements (gconstpointer data)
       SHIFT (v);
       SHIFT (half);
 #undef SHIFT
-      rest->n = (guint)left;
+      rest->n = (guint) left;
       kernel->call (table, rest);
 #define SAME(field)                                                                                \
-  g_assert_cmpmem (parts->field + 1, cut * sizeof *whole->field, whole->field + 1,                 \
-      cut * sizeof *whole->field);                                                                 \
+  g_assert_cmpmem (                                                                                \
+      parts->field + 1, cut * sizeof *whole->field, whole->field + 1, cut * sizeof *whole->field); \
   g_assert_cmpmem (rest->field + 1, left * sizeof *whole->field, whole->field + 1 + cut,           \
       left * sizeof *whole->field)
       SAME (y);
@@ -245,7 +245,7 @@ test_cut_rows (void)
   enum { N = 197 };
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel) level);
     g_autofree Data *whole = g_new (Data, 1), *parts = g_new (Data, 1);
 
     draw (whole, N, 6);
@@ -288,7 +288,7 @@ test_bf16 (void)
   guint16 y[41];
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel) level);
 
     for (guint c = 0; c < G_N_ELEMENTS (cases); c++) {
       for (guint i = 0; i < 41; i++)
@@ -324,12 +324,12 @@ test_not_finite (void)
   for (guint i = 0; i < 41; i++)
     gamma[i] = beta[i] = 1;
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel) level);
 
     for (guint at = 0; at < 41; at++) {
       for (guint b = 0; b < G_N_ELEMENTS (bad); b++) {
         for (guint i = 0; i < 41; i++)
-          x[i] = (real)i;
+          x[i] = (real) i;
         x[at] = bad[b];
         g_assert_false (isfinite (k->squares (x, 41)));
         k->row_norms (x, 41, 1, 41, &norm);
@@ -360,7 +360,7 @@ naive_sinkhorn (double *q, guint rows, guint cols, double eps, guint iterations)
       for (guint r = 0; r < rows; r++)
         sum += q[r * cols + c];
       for (guint r = 0; r < rows; r++)
-        q[r * cols + c] *= (double)rows / cols / sum;
+        q[r * cols + c] *= (double) rows / cols / sum;
     }
     for (guint r = 0; r < rows; r++) {
       double sum = 0;
@@ -383,7 +383,7 @@ test_sinkhorn (void)
   SeedRng rng;
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel) level);
 
     seed_rng_init (&rng, 9);
     for (guint s = 0; s < G_N_ELEMENTS (shapes); s++) {
@@ -391,11 +391,11 @@ test_sinkhorn (void)
 
       fill_normal (x, n, 0, 0.2, &rng); /* cosines */
       for (guint i = 0; i < n; i++)
-        exact[i] = (double)x[i];
+        exact[i] = (double) x[i];
       naive_sinkhorn (exact, rows, cols, 0.05, 3);
       for (guint i = 0; i < n; i++)
-        expected[i] = (real)exact[i];
-      k->sinkhorn (x, rows, cols, (real)0.05, 3, columns);
+        expected[i] = (real) exact[i];
+      k->sinkhorn (x, rows, cols, (real) 0.05, 3, columns);
       assert_close (x, expected, n, 1e-5);
     }
   }
@@ -409,21 +409,21 @@ test_sinkhorn_balance (void)
   real x[ROWS_ * COLS], columns[COLS];
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *k = seed_kernels_for ((SeedCpuLevel) level);
 
     for (guint i = 0; i < ROWS_ * COLS; i++)
-      x[i] = (real)(i * 37 % 101) / 101;
-    k->sinkhorn (x, ROWS_, COLS, (real)0.2, 100, columns);
+      x[i] = (real) (i * 37 % 101) / 101;
+    k->sinkhorn (x, ROWS_, COLS, (real) 0.2, 100, columns);
     for (guint c = 0; c < COLS; c++) {
       double sum = 0;
 
       for (guint r = 0; r < ROWS_; r++)
-        sum += (double)x[r * COLS + c];
-      g_assert_cmpfloat_with_epsilon (sum, (double)ROWS_ / COLS, 1e-4);
+        sum += (double) x[r * COLS + c];
+      g_assert_cmpfloat_with_epsilon (sum, (double) ROWS_ / COLS, 1e-4);
     }
     for (guint i = 0; i < ROWS_ * COLS; i++)
-      x[i] = i / COLS == 3 ? (real)-1e6 : (real)(i % 5);
-    k->sinkhorn (x, ROWS_, COLS, (real)0.05, 3, columns);
+      x[i] = i / COLS == 3 ? (real) -1e6 : (real) (i % 5);
+    k->sinkhorn (x, ROWS_, COLS, (real) 0.05, 3, columns);
     for (guint i = 0; i < ROWS_ * COLS; i++)
       g_assert_true (isfinite (x[i]) && x[i] >= 0);
   }

@@ -22,13 +22,13 @@ typedef void (*Check) (const SeedKernels *kernels, SeedRng *rng);
 static void
 each_table (gconstpointer data)
 {
-  Check check = (Check)data;
+  Check check = (Check) data;
   SeedRng rng;
 
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
-    const SeedKernels *table = seed_kernels_for ((SeedCpuLevel)level);
+    const SeedKernels *table = seed_kernels_for ((SeedCpuLevel) level);
 
-    g_assert_cmpstr (table->name, ==, seed_cpu_level_name ((SeedCpuLevel)level));
+    g_assert_cmpstr (table->name, ==, seed_cpu_level_name ((SeedCpuLevel) level));
     seed_rng_init (&rng, 11);
     check (table, &rng);
   }

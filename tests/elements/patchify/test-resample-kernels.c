@@ -24,15 +24,15 @@ typedef struct {
 static void
 wall_init (Wall *wall, gsize size, SeedRng *rng)
 {
-  gsize page = (gsize)sysconf (_SC_PAGESIZE), n = (size + page - 1) / page * page;
+  gsize page = (gsize) sysconf (_SC_PAGESIZE), n = (size + page - 1) / page * page;
 
   wall->mapped = n + page;
-  wall->page = mmap (
-      NULL, wall->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  wall->page =
+      mmap (NULL, wall->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   g_assert_true (wall->page != MAP_FAILED);
   wall->end = wall->page + n;
   for (gsize i = 0; i < n; i++)
-    wall->page[i] = (guint8)seed_rng_next (rng);
+    wall->page[i] = (guint8) seed_rng_next (rng);
   g_assert_cmpint (mprotect (wall->end, page, PROT_NONE), ==, 0);
 }
 
@@ -46,10 +46,10 @@ wall_clear (Wall *wall)
 static const gint16 *
 wall_mids (Wall *wall, gsize n, SeedRng *rng)
 {
-  gint16 *mids = (gint16 *)(gpointer)wall->end - n;
+  gint16 *mids = (gint16 *) (gpointer) wall->end - n;
 
   for (gsize i = 0; i < n; i++)
-    mids[i] = (gint16)seed_rng_below (rng, SEED_MID_MAX + 1);
+    mids[i] = (gint16) seed_rng_below (rng, SEED_MID_MAX + 1);
   return mids;
 }
 
@@ -64,7 +64,7 @@ static void
 assert_same (Call call, gconstpointer data, gsize size, gsize align)
 {
   for (guint level = SEED_CPU_C + 1; level <= seed_cpu_best_level (); level++) {
-    const SeedResampleKernels *kernels = seed_resample_kernels_for ((SeedCpuLevel)level);
+    const SeedResampleKernels *kernels = seed_resample_kernels_for ((SeedCpuLevel) level);
     Output expected, got;
 
     g_assert_nonnull (kernels);
@@ -110,7 +110,7 @@ test_unpack (void)
   wall_init (&wall, 2 * 5 * MAX_LENGTH, &rng);
   for (guint step = 1; step <= 5; step++) {
     for (guint n = 1; n < MAX_LENGTH; n++) {
-      gsize used = (gsize)(n - 1) * step + 1;
+      gsize used = (gsize) (n - 1) * step + 1;
       Unpack u = { step, n, wall.end - used, wall_mids (&wall, used, &rng) };
 
       assert_same (call_unpack, &u, n * sizeof (gint16), 2 * (n % 2));
@@ -151,9 +151,9 @@ draw_weights (Down *d, guint bits, SeedRng *rng)
   gint32 left = 1 << bits;
 
   for (guint k = 0; k < d->n; k++) {
-    gint32 most = MIN (left / (gint32)(d->n - k) * 2, SEED_WEIGHT_MAX);
+    gint32 most = MIN (left / (gint32) (d->n - k) * 2, SEED_WEIGHT_MAX);
 
-    d->weights[k] = (gint16)((gint32)seed_rng_below (rng, (guint32)most + 1) - most / 16);
+    d->weights[k] = (gint16) ((gint32) seed_rng_below (rng, (guint32) most + 1) - most / 16);
     left -= d->weights[k];
   }
 }
@@ -169,15 +169,15 @@ test_down (void)
   wall_init (&wall, sizeof (gint16) * 400 * MAX_LENGTH, &rng);
   for (guint t = 0; t < G_N_ELEMENTS (counts); t++) {
     for (guint width = 1; width < MAX_LENGTH; width += t < 6 ? 1 : 7) {
-      Down d = { .n = counts[t], .width = width, .stride = (gssize)width };
-      const gint16 *mids = wall_mids (&wall, (gsize)d.n * width, &rng);
+      Down d = { .n = counts[t], .width = width, .stride = (gssize) width };
+      const gint16 *mids = wall_mids (&wall, (gsize) d.n * width, &rng);
 
       for (guint k = 0; k < d.n; k++)
-        d.rows[k] = mids + (gsize)k * width;
+        d.rows[k] = mids + (gsize) k * width;
       draw_weights (&d, 18, &rng);
       d.shift = 18;
       assert_same (call_down, &d, width * sizeof (gint16), 2 * (width % 2));
-      d.bytes = wall.end - (gsize)d.n * width; /* whatever bits the mids have */
+      d.bytes = wall.end - (gsize) d.n * width; /* whatever bits the mids have */
       draw_weights (&d, 22, &rng);
       d.shift = 1 + width % 20;
       assert_same (call_down_bytes, &d, width * sizeof (gint16), 2 * (width % 2));
@@ -236,9 +236,9 @@ test_across (void)
         Across a = { &axis, NULL };
 
         seed_axis_build (&axis, sides[s], from, from + n * (t % 2 ? 1 : 0.6), out,
-            (SeedFilter)(t / 2), (SeedPass)(t % 2));
+            (SeedFilter) (t / 2), (SeedPass) (t % 2));
         sizes_seen |= 1u << axis.groups.size;
-        readable = (gsize)axis.n_used + axis.taps + SEED_ROW_MARGIN;
+        readable = (gsize) axis.n_used + axis.taps + SEED_ROW_MARGIN;
         a.line = wall_mids (&wall, readable, &rng);
         assert_same (call_across, &a, out * sizeof (gint16), 2 * (out % 2));
       }
@@ -270,9 +270,7 @@ static void
 call_yuv (const SeedResampleKernels *kernels, gpointer dst, gconstpointer data)
 {
   const Colour *c = data;
-  guint8 *out = dst, *rgb[3] = { out, out + c->n, out + (gsize)2 * c->n };
-
-
+  guint8 *out = dst, *rgb[3] = { out, out + c->n, out + (gsize) 2 * c->n };
 
   kernels->yuv (rgb, c->yuv, c->n, &c->colour);
 }
@@ -281,9 +279,9 @@ static void
 call_mix (const SeedResampleKernels *kernels, gpointer dst, gconstpointer data)
 {
   const Colour *c = data;
-  guint8 *out = dst, *rgb[3] = { out, out + c->n, out + (gsize)2 * c->n };
+  guint8 *out = dst, *rgb[3] = { out, out + c->n, out + (gsize) 2 * c->n };
 
-  memcpy (out, c->rgb, (gsize)3 * c->n);
+  memcpy (out, c->rgb, (gsize) 3 * c->n);
   kernels->mix (rgb, c->n, c->matrix, c->add);
 }
 
@@ -303,14 +301,14 @@ test_colour (void)
     for (guint p = 0; p < 3; p++)
       c.yuv[p] = wall_mids (&walls[p], n, &rng);
     for (guint i = 0; i < 3 * n; i++)
-      c.rgb[i] = (guint8)seed_rng_next (&rng);
+      c.rgb[i] = (guint8) seed_rng_next (&rng);
     for (guint i = 0; i < 9; i++)
-      c.matrix[i] = (gint16)((gint32)seed_rng_below (&rng, 16000) - 8000);
+      c.matrix[i] = (gint16) ((gint32) seed_rng_below (&rng, 16000) - 8000);
     for (guint i = 0; i < 3; i++)
-      c.add[i] = (gint32)seed_rng_below (&rng, 1 << 20) - (1 << 19);
+      c.add[i] = (gint32) seed_rng_below (&rng, 1 << 20) - (1 << 19);
     assert_same (call_levels, &c, n, n % 5);
-    assert_same (call_yuv, &c, (gsize)3 * n, n % 5);
-    assert_same (call_mix, &c, (gsize)3 * n, n % 5);
+    assert_same (call_yuv, &c, (gsize) 3 * n, n % 5);
+    assert_same (call_mix, &c, (gsize) 3 * n, n % 5);
   }
   for (guint p = 0; p < 3; p++)
     wall_clear (&walls[p]);
@@ -322,11 +320,11 @@ test_levels (void)
   g_assert_true (seed_resample_kernels_for (SEED_CPU_C) == &seed_resample_kernels_c);
   g_assert_cmpstr (seed_resample_kernels ()->name, ==, seed_cpu_level_name (seed_cpu_level ()));
   for (guint level = 0; level < SEED_N_CPU_LEVELS; level++) {
-    const SeedResampleKernels *kernels = seed_resample_kernels_for ((SeedCpuLevel)level);
+    const SeedResampleKernels *kernels = seed_resample_kernels_for ((SeedCpuLevel) level);
 
     g_assert_true ((kernels != NULL) == (level <= seed_cpu_best_level ()));
     if (kernels)
-      g_assert_cmpstr (kernels->name, ==, seed_cpu_level_name ((SeedCpuLevel)level));
+      g_assert_cmpstr (kernels->name, ==, seed_cpu_level_name ((SeedCpuLevel) level));
   }
 }
 
