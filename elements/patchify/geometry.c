@@ -95,6 +95,9 @@ seed_words_put_row (
   const guint side = image_size / patch_size;
   guint8 *to = words + (y / patch_size) * side * word + channel * p * p + (y % patch_size) * p;
 
-  for (guint i = 0; i < side; i++, to += word, row += p)
+  /* a constant length is a move, not a call */
+  for (guint i = 0; p == 16 && i < side; i++, to += word, row += p)
+    memcpy (to, row, 16);
+  for (guint i = 0; p != 16 && i < side; i++, to += word, row += p)
     memcpy (to, row, p);
 }
