@@ -3,8 +3,9 @@
  * One model, run when asked, so that another program can let it take turns with others:
  *   bench-model run FOLDER BATCH [THREADS]          a model folder, inference
  *   bench-model train SIZE IMAGE-SIZE BATCH [THREADS]  a step of training of a named size
- * Says "ready BACKEND" (and the precision, unless it is f32) when it is. For each line with a number N on standard input it runs N times
- * and prints a line with the ns that each took. Ends at the end of input.
+ * Says "ready BACKEND" (and the precision, unless it is f32) when it is. For each line with a
+ * number N on standard input it runs N times and prints a line with the ns that each took. Ends at
+ * the end of input.
  */
 #include <stdio.h>
 #include <stdlib.h>
