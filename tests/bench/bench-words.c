@@ -230,6 +230,11 @@ main (int argc, char **argv)
   double bandwidth;
 
   gst_init (&argc, &argv);
+  if (!gst_registry_check_feature_version (gst_registry_get (), "seedpatchify", 0, 0, 0)) {
+    fprintf (stderr, "bench-words: no element seedpatchify; put the folder of libgstseed.so into "
+                     "GST_PLUGIN_PATH_1_0, as run.sh does\n");
+    return 1;
+  }
   bandwidth = read_bandwidth ();
   printf ("kernels %s, %u threads, memory reads at %.1f GB/s\n",
       seed_cpu_level_name (seed_cpu_level ()), seed_pool_n_threads (), bandwidth);

@@ -42,15 +42,21 @@ wall_clear (Wall *wall)
   munmap (wall->page, wall->mapped);
 }
 
-/* The last @n values between passes before the wall. */
+/* The last @n values up to @max before the wall. */
 static const gint16 *
-wall_mids (Wall *wall, gsize n, SeedRng *rng)
+wall_values (Wall *wall, gsize n, guint max, SeedRng *rng)
 {
   gint16 *mids = (gint16 *) (gpointer) wall->end - n;
 
   for (gsize i = 0; i < n; i++)
-    mids[i] = (gint16) seed_rng_below (rng, SEED_MID_MAX + 1);
+    mids[i] = (gint16) seed_rng_below (rng, max + 1);
   return mids;
+}
+
+static const gint16 *
+wall_mids (Wall *wall, gsize n, SeedRng *rng)
+{
+  return wall_values (wall, n, SEED_MID_MAX, rng);
 }
 
 typedef struct {
@@ -239,7 +245,7 @@ test_across (void)
             (SeedFilter) (t / 2), (SeedPass) (t % 2));
         sizes_seen |= 1u << axis.groups.size;
         readable = (gsize) axis.n_used + axis.taps + SEED_ROW_MARGIN;
-        a.line = wall_mids (&wall, readable, &rng);
+        a.line = wall_values (&wall, readable, t % 2 ? SEED_MID_MAX : 255, &rng);
         assert_same (call_across, &a, out * sizeof (gint16), 2 * (out % 2));
       }
     }
