@@ -137,8 +137,8 @@ gemm_region (const SeedGemm *gemm)
 }
 
 static void
-linear (const SeedPackedLinear *packed, const real *x, gsize x_stride, guint m,
-    const SeedEpilogue *epilogue, real *y, gsize y_stride)
+linear (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
+    const SeedEpilogue *epilogue, void *y, gsize y_stride)
 {
   /* a residual in place is what beta 1 adds */
   gboolean in_place = epilogue->residual == y;
@@ -155,6 +155,7 @@ linear (const SeedPackedLinear *packed, const real *x, gsize x_stride, guint m,
     .c = y,
     .stride_c = y_stride };
 
+  g_return_if_fail (epilogue->x_type == SEED_ROWS_REAL && epilogue->y_type == SEED_ROWS_REAL);
   g_return_if_fail (!in_place || (!epilogue->activate && epilogue->residual_stride == y_stride));
   run (&gemm, epilogue);
 }
@@ -189,6 +190,9 @@ packed_bytes (const SeedPackedLinear *packed)
 
 static const SeedBackend backend = {
   .name = "openblas",
+  .precision = SEED_PRECISION_FLOAT32,
+  .rows_type = SEED_ROWS_REAL,
+  .borrows = TRUE,
   .packed_new = packed_new,
   .packed_free = packed_free,
   .pack = pack,

@@ -127,6 +127,22 @@ norm_forward (const real *x, guint rows, guint dim, const real *gamma, const rea
 }
 
 static void
+norm_forward_bf16 (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
+    double eps, SeedBf16 *y, real *mean, real *rstd)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    real m = row_sum (x, dim) / (real)dim;
+    real s = R (1) / real_sqrt (row_squares (x, dim, m) / (real)dim + (real)eps);
+
+    INDEPENDENT
+    for (guint i = 0; i < dim; i++)
+      y[i] = seed_bf16_from_float ((float)((x[i] - m) * s * gamma[i] + beta[i]));
+    mean[r] = m;
+    rstd[r] = s;
+  }
+}
+
+static void
 norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
     const real *mean, const real *rstd, real *y)
 {
@@ -289,9 +305,23 @@ words (const guint8 *words, gsize n_words, guint channel_size, const float scale
     words_channel (words, channel_size, (real)scale[i % 3], (real)shift[i % 3], y);
 }
 
+static void
+words_bf16 (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
+    const float shift[3], SeedBf16 *y)
+{
+  for (gsize c = 0; c < 3 * n_words; c++, words += channel_size, y += channel_size) {
+    float a = scale[c % 3], b = shift[c % 3];
+
+    INDEPENDENT
+    for (guint i = 0; i < channel_size; i++)
+      y[i] = seed_bf16_from_float ((float)words[i] * a + b);
+  }
+}
+
 static const SeedKernels kernels = {
   .name = KERNELS_NAME,
   .norm_forward = norm_forward,
+  .norm_forward_bf16 = norm_forward_bf16,
   .norm_apply = norm_apply,
   .norm_backward = norm_backward,
   .softmax = softmax,
@@ -313,6 +343,7 @@ static const SeedKernels kernels = {
   .add = add,
   .column_sum = column_sum,
   .words = words,
+  .words_bf16 = words_bf16,
 };
 
 const SeedKernels *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "nn/bf16.h"
 #include "nn/vit.h"
 
 /*
@@ -22,6 +23,10 @@ typedef struct {
    */
   void (*norm_forward) (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
       double eps, real *y, real *mean, real *rstd);
+
+  /* norm_forward with y in bfloat16. */
+  void (*norm_forward_bf16) (const real *x, guint rows, guint dim, const real *gamma,
+      const real *beta, double eps, SeedBf16 *y, real *mean, real *rstd);
 
   /* The same y again, from @mean and @rstd of norm_forward. */
   void (*norm_apply) (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
@@ -56,6 +61,8 @@ typedef struct {
    */
   void (*words) (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
       const float shift[3], real *y);
+  void (*words_bf16) (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
+      const float shift[3], SeedBf16 *y);
 } SeedKernels;
 
 /* The table for this CPU; chosen once. */

@@ -155,7 +155,7 @@ activation_task (guint task, gpointer data)
   real *d_hidden = vit->d_hidden + rows.begin * m;
 
   vit->kernels->activation_backward[vit->config.activation](
-      region->pre + rows.begin * m, d_hidden, rows.n * m, d_hidden, vit->hidden + rows.begin * m);
+      region->pre + rows.begin * m, d_hidden, rows.n * m, d_hidden, (real *)vit->hidden + rows.begin * m);
 }
 
 /* d_stream: from the gradient after the MLP to that before it. */

@@ -22,7 +22,9 @@ typedef enum {
 
 struct _SeedVitWeights {
   const SeedBackend *backend;
-  const real *values; /* what is packed, or NULL */
+  const real *values; /* what is packed, or NULL; laid out as layout says */
+  real *own_values;   /* values, when they are a copy without what is packed */
+  gsize own_size;     /* bytes */
   SeedVitLayout layout;
   guint depth;
   SeedPackedLinear *patch;
@@ -52,6 +54,7 @@ struct _SeedVit {
   gboolean train;
   const SeedBackend *backend;
   const SeedKernels *kernels;
+  SeedRowsType rows_type; /* of what lies between two layers, outside the residual stream */
   SeedVitWeights *weights; /* packed anew by seed_vit_forward */
   const SeedVitLayout *layout;
 
@@ -60,10 +63,10 @@ struct _SeedVit {
   void *memory;
   gsize memory_size;
   SeedVitBlock *blocks; /* [depth] */
-  real *word_values;    /* [n N, word] */
+  void *word_values;    /* [n N, word] of rows_type */
   real *embedded;       /* [n N, d]; also its gradient */
-  real *normed;         /* [R, d] */
-  real *hidden;         /* [R, m] */
+  void *normed;         /* [R, d] of rows_type */
+  void *hidden;         /* [R, m] of rows_type */
   real *mean, *rstd;    /* [R] of the final norm */
   real *out;            /* [R, d] */
   real *scratch;        /* [n_chunks, scratch_size] of attention */
@@ -86,6 +89,15 @@ void seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block);
 /* @d_attended [R, d] -> @d_qkv [R, 3d], written */
 void seed_vit_attention_backward (
     SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv);
+
+/* Row @row of a matrix of @columns in rows_type. */
+static inline void *
+seed_vit_row (const SeedVit *vit, void *rows, gsize row, gsize columns)
+{
+  gsize size = vit->rows_type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real);
+
+  return (char *)rows + row * columns * size;
+}
 
 /* Tasks for @rows rows of light work: a pure function of the two. */
 guint seed_vit_row_tasks (gsize rows);
