@@ -284,6 +284,21 @@ add (const real *x, gsize n, real *y)
 }
 
 static void
+to_bf16 (const real *restrict x, gsize n, SeedBf16 *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = seed_bf16_from_float ((float)x[i]);
+}
+
+static void
+rescale (const gint32 *restrict sums, const gint32 *restrict shift, const real *restrict scale,
+    real row_scale, gsize n, real *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = (real)(sums[i] - shift[i]) * scale[i] * row_scale;
+}
+
+static void
 column_sum (const real *x, gsize stride, guint rows, guint cols, real *sum)
 {
   for (guint r = 0; r < rows; r++, x += stride)
@@ -340,6 +355,8 @@ static const SeedKernels kernels = {
     [SEED_ACTIVATION_SILU] = silu_backward,
     [SEED_ACTIVATION_RELU] = relu_backward,
   },
+  .to_bf16 = to_bf16,
+  .rescale = rescale,
   .add = add,
   .column_sum = column_sum,
   .words = words,

@@ -49,6 +49,12 @@ typedef struct {
   void (*activation_backward[SEED_N_ACTIVATIONS]) (
       const real *x, const real *dy, gsize n, real *dx, real *y);
 
+  void (*to_bf16) (const real *x, gsize n, SeedBf16 *y);
+
+  /* y = (sums - shift) scale row_scale, element by element: int8 products become numbers. */
+  void (*rescale) (const gint32 *sums, const gint32 *shift, const real *scale, real row_scale,
+      gsize n, real *y);
+
   /* y += x */
   void (*add) (const real *x, gsize n, real *y);
 
