@@ -75,7 +75,7 @@ static gsize
 packed_bytes (const SeedPackedLinear *packed)
 {
   return sizeof *packed + (packed->panels ? packed->size : 0) +
-      (packed->scale ? packed->out * (sizeof *packed->scale + sizeof *packed->shift) : 0);
+         (packed->scale ? packed->out * (sizeof *packed->scale + sizeof *packed->shift) : 0);
 }
 
 /* @count rows of @weight as signed bytes [count, in], from the unsigned ones that rows become. */
@@ -84,12 +84,12 @@ quantise_weights (
     SeedPackedLinear *packed, const float *weight, guint first, guint count, gint8 *bytes)
 {
   seed_tiles_get ()->quantise (SEED_ROWS_REAL, weight, packed->in, count, packed->in,
-      (guint8 *)bytes, packed->in, packed->scale + first);
+      (guint8 *) bytes, packed->in, packed->scale + first);
   for (guint r = 0; r < count; r++) {
     gint32 sum = 0;
 
     for (gsize i = 0; i < packed->in; i++) {
-      bytes[r * packed->in + i] = (gint8)(((guint8 *)bytes)[r * packed->in + i] - 128);
+      bytes[r * packed->in + i] = (gint8) (((guint8 *) bytes)[r * packed->in + i] - 128);
       sum += bytes[r * packed->in + i];
     }
     packed->shift[first + r] = 128 * sum;
@@ -107,11 +107,11 @@ pack_task (guint panel, gpointer data)
   const Pack *region = data;
   SeedPackedLinear *packed = region->packed;
   guint first = panel * SEED_TILE_COLUMNS, count = MIN (SEED_TILE_COLUMNS, packed->out - first);
-  const float *weight = region->weight + (gsize)first * packed->in;
-  guint32 *to = packed->panels + (gsize)first * packed->units;
+  const float *weight = region->weight + (gsize) first * packed->in;
+  guint32 *to = packed->panels + (gsize) first * packed->units;
 
   if (packed->precision == SEED_PRECISION_INT8) {
-    gint8 *bytes = seed_scratch ((gsize)count * packed->in);
+    gint8 *bytes = seed_scratch ((gsize) count * packed->in);
 
     quantise_weights (packed, weight, first, count, bytes);
     seed_tiles_get ()->pack_rows (packed->precision, SEED_ROWS_REAL, bytes, packed->in, count,
@@ -138,7 +138,7 @@ pack (SeedPackedLinear *packed, const float *weight)
 static const void *
 at (SeedRowsType type, const void *x, gsize element)
 {
-  return (const char *)x + element * (type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (float));
+  return (const char *) x + element * (type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (float));
 }
 
 /* Strips of @rows rows, one after another. */
@@ -152,11 +152,10 @@ pack_strips (SeedPrecision precision, SeedRowsType type, const void *x, gsize st
 
   for (guint s = 0; s < n; s++) {
     guint begin = seed_tile_strip (rows, n, s), count = seed_tile_strip (rows, n, s + 1) - begin;
-    const void *from = precision == SEED_PRECISION_INT8 ? (const char *)x + begin * stride
+    const void *from = precision == SEED_PRECISION_INT8 ? (const char *) x + begin * stride
                                                         : at (type, x, begin * stride);
 
-    tiles->pack_rows (
-        precision, type, from, stride, count, k, strips + begin * units, count);
+    tiles->pack_rows (precision, type, from, stride, count, k, strips + begin * units, count);
   }
 }
 
@@ -195,14 +194,14 @@ linear_part (const SeedPackedLinear *packed, const void *x, gsize x_stride, Seed
     SeedRange columns, const SeedEpilogue *e, void *y, gsize y_stride)
 {
   char *scratch = seed_scratch (linear_scratch_size (packed));
-  guint n_blocks = (guint)((rows.n + MAX_ROWS - 1) / MAX_ROWS);
+  guint n_blocks = (guint) ((rows.n + MAX_ROWS - 1) / MAX_ROWS);
 
   for (guint b = 0; b < n_blocks; b++) {
     SeedRange part = seed_split (rows.n, n_blocks, b, 1);
     gsize row = rows.begin + part.begin;
     SeedTile tile = { .b = packed->panels + columns.begin * packed->units,
-      .m = (guint)part.n,
-      .n = (guint)columns.n,
+      .m = (guint) part.n,
+      .n = (guint) columns.n,
       .units = packed->units,
       .panel_stride = packed->units * SEED_TILE_COLUMNS,
       .column_scale = packed->scale ? packed->scale + columns.begin : NULL,
@@ -212,7 +211,7 @@ linear_part (const SeedPackedLinear *packed, const void *x, gsize x_stride, Seed
       .activation = e->activation,
       .residual = e->residual ? e->residual + row * e->residual_stride + columns.begin : NULL,
       .residual_stride = e->residual_stride,
-      .c = (void *)at (e->y_type, y, row * y_stride + columns.begin),
+      .c = (void *) at (e->y_type, y, row * y_stride + columns.begin),
       .c_stride = y_stride,
       .c_type = e->y_type };
 
@@ -224,8 +223,8 @@ static void
 linear_rows (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
     const SeedEpilogue *epilogue, void *y, gsize y_stride)
 {
-  linear_part (packed, x, x_stride, (SeedRange){ 0, m }, (SeedRange){ 0, packed->out }, epilogue,
-      y, y_stride);
+  linear_part (packed, x, x_stride, (SeedRange){ 0, m }, (SeedRange){ 0, packed->out }, epilogue, y,
+      y_stride);
 }
 
 typedef struct {
@@ -241,7 +240,7 @@ grid_for (guint m, guint n, gsize k)
   guint panels = (n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS;
   Grid grid = { 1, 1 };
 
-  if (threads == 1 || (double)m * n * (double)k < SERIAL_WORK)
+  if (threads == 1 || (double) m * n * (double) k < SERIAL_WORK)
     return grid;
   grid.rows = MIN (n_tasks, most);
   if (grid.rows < n_tasks)
@@ -269,8 +268,7 @@ linear_task (guint task, gpointer data)
       seed_split (l->packed->out, l->grid.columns, task % l->grid.columns, SEED_TILE_COLUMNS);
 
   if (rows.n > 0 && columns.n > 0)
-    linear_part (
-        l->packed, l->x, l->x_stride, rows, columns, l->epilogue, l->y, l->y_stride);
+    linear_part (l->packed, l->x, l->x_stride, rows, columns, l->epilogue, l->y, l->y_stride);
 }
 
 static void
@@ -305,13 +303,13 @@ pack_factor (SeedPrecision precision, gboolean k_is_row, const float *x, gsize s
 }
 
 static void
-pack_b (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRange depth,
-    guint32 *panels)
+pack_b (
+    SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRange depth, guint32 *panels)
 {
   gsize size = SEED_TILE_COLUMNS * seed_tile_units (precision, depth.n);
 
   for (gsize j = 0; j < columns.n; j += SEED_TILE_COLUMNS, panels += size) {
-    guint count = (guint)MIN (SEED_TILE_COLUMNS, columns.n - j);
+    guint count = (guint) MIN (SEED_TILE_COLUMNS, columns.n - j);
 
     if (count < SEED_TILE_COLUMNS)
       memset (panels, 0, size * sizeof *panels);
@@ -322,15 +320,15 @@ pack_b (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRange
 }
 
 static void
-pack_a (SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange depth,
-    guint32 *strips)
+pack_a (
+    SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange depth, guint32 *strips)
 {
-  guint n = seed_tile_n_strips ((guint)rows.n);
+  guint n = seed_tile_n_strips ((guint) rows.n);
   gsize units = seed_tile_units (precision, depth.n);
 
   for (guint s = 0; s < n; s++) {
-    guint begin = seed_tile_strip ((guint)rows.n, n, s);
-    guint count = seed_tile_strip ((guint)rows.n, n, s + 1) - begin;
+    guint begin = seed_tile_strip ((guint) rows.n, n, s);
+    guint count = seed_tile_strip ((guint) rows.n, n, s + 1) - begin;
 
     pack_factor (precision, g->transpose_a,
         factor (g->a, g->stride_a, g->transpose_a, rows.begin + begin, depth.begin), g->stride_a,
@@ -349,8 +347,8 @@ gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRa
     SeedRange rows = seed_split (g->m, n_blocks, b, 1);
     SeedTile tile = { .a = strips,
       .b = panels,
-      .m = (guint)rows.n,
-      .n = (guint)columns.n,
+      .m = (guint) rows.n,
+      .n = (guint) columns.n,
       .units = seed_tile_units (precision, depth.n),
       .c = g->c + rows.begin * g->stride_c + columns.begin,
       .c_stride = g->stride_c,
@@ -368,7 +366,7 @@ static void
 gemm_part (SeedPrecision precision, const SeedGemm *g)
 {
   gsize max_depth = MIN (g->k, MAX_DEPTH * seed_tile_unit (precision));
-  guint n_depths = (guint)((g->k + max_depth - 1) / max_depth);
+  guint n_depths = (guint) ((g->k + max_depth - 1) / max_depth);
   guint n_columns = (g->n + MAX_COLUMNS - 1) / MAX_COLUMNS;
   gsize panels_size =
       seed_tile_panels_size (precision, max_depth, MIN (g->n, MAX_COLUMNS)) * sizeof (guint32);
@@ -379,7 +377,7 @@ gemm_part (SeedPrecision precision, const SeedGemm *g)
 
   for (guint c = 0; c < n_columns; c++)
     for (guint d = 0; d < n_depths; d++) {
-      SeedRange columns = { (gsize)c * MAX_COLUMNS, MIN (MAX_COLUMNS, g->n - c * MAX_COLUMNS) };
+      SeedRange columns = { (gsize) c * MAX_COLUMNS, MIN (MAX_COLUMNS, g->n - c * MAX_COLUMNS) };
       SeedRange depth = { d * max_depth, MIN (max_depth, g->k - d * max_depth) };
 
       pack_b (precision, g, columns, depth, panels);
@@ -411,8 +409,8 @@ gemm_task (guint task, gpointer data)
 
   if (rows.n == 0 || columns.n == 0)
     return;
-  part.m = (guint)rows.n;
-  part.n = (guint)columns.n;
+  part.m = (guint) rows.n;
+  part.n = (guint) columns.n;
   part.a = factor (part.a, part.stride_a, part.transpose_a, rows.begin, 0);
   part.b = factor (part.b, part.stride_b, !part.transpose_b, columns.begin, 0);
   part.c += rows.begin * part.stride_c + columns.begin;
@@ -468,7 +466,7 @@ take_heads (SeedPrecision precision, const SeedAttention *a)
 {
   Heads h = { .key_units = seed_tile_units (precision, a->dim),
     .score_stride =
-        (a->n_keys + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS * (gsize)SEED_TILE_COLUMNS };
+        (a->n_keys + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS * (gsize) SEED_TILE_COLUMNS };
   gsize keys = seed_tile_panels_size (precision, a->dim, a->n_keys) * sizeof (guint32);
   gsize values = seed_tile_panels_size (precision, a->n_keys, a->dim) * sizeof (guint32);
   gsize queries = QUERY_ROWS * h.key_units * sizeof (guint32);
@@ -517,7 +515,7 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
   const SeedTiles *tiles = seed_tiles_get ();
   SeedTile scores = { .a = h->queries,
     .b = h->keys,
-    .m = (guint)rows.n,
+    .m = (guint) rows.n,
     .n = a->n_keys,
     .units = h->key_units,
     .panel_stride = h->key_units * SEED_TILE_COLUMNS,
@@ -525,21 +523,21 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
     .c_stride = h->score_stride };
   SeedTile mix = { .a = h->probs,
     .b = h->values,
-    .m = (guint)rows.n,
+    .m = (guint) rows.n,
     .n = a->dim,
     .units = h->value_units,
     .panel_stride = h->value_units * SEED_TILE_COLUMNS,
-    .c = (void *)at (a->type, a->out, rows.begin * a->out_stride),
+    .c = (void *) at (a->type, a->out, rows.begin * a->out_stride),
     .c_stride = a->out_stride,
     .c_type = a->type };
 
   pack_strips (precision, a->type, at (a->type, a->q, rows.begin * a->stride), a->stride,
-      (guint)rows.n, a->dim, h->queries);
+      (guint) rows.n, a->dim, h->queries);
   tiles->multiply[precision](&scores);
-  tiles->softmax (h->scores, h->score_stride, (guint)rows.n, a->n_keys, a->scale,
-      a->causal ? (int)(a->first_query + rows.begin) : -1);
-  pack_strips (precision, SEED_ROWS_REAL, h->scores, h->score_stride, (guint)rows.n, a->n_keys,
-      h->probs);
+  tiles->softmax (h->scores, h->score_stride, (guint) rows.n, a->n_keys, a->scale,
+      a->causal ? (int) (a->first_query + rows.begin) : -1);
+  pack_strips (
+      precision, SEED_ROWS_REAL, h->scores, h->score_stride, (guint) rows.n, a->n_keys, h->probs);
   tiles->multiply[precision](&mix);
 }
 

@@ -31,7 +31,7 @@ struct _SeedPackedLinear {
 static SeedOnednnType
 x_type_of (SeedPrecision precision)
 {
-  return precision == SEED_PRECISION_FLOAT32 ? SEED_ONEDNN_F32
+  return precision == SEED_PRECISION_FLOAT32    ? SEED_ONEDNN_F32
          : precision == SEED_PRECISION_BFLOAT16 ? SEED_ONEDNN_BF16
                                                 : SEED_ONEDNN_U8;
 }
@@ -84,31 +84,31 @@ static gsize
 packed_bytes (const SeedPackedLinear *packed)
 {
   return sizeof *packed + (packed->weights ? seed_onednn_weights_bytes (packed->weights) : 0) +
-      (packed->scale ? packed->out * (sizeof *packed->scale + sizeof *packed->shift) : 0);
+         (packed->scale ? packed->out * (sizeof *packed->scale + sizeof *packed->shift) : 0);
 }
 
 static gint8 *
 quantise_weights (SeedPackedLinear *packed, const float *weight)
 {
-  gsize size = (gsize)packed->out * packed->in;
+  gsize size = (gsize) packed->out * packed->in;
   guint8 *bytes = g_malloc (size);
 
   if (!packed->scale) {
     packed->scale = g_new (float, packed->out);
     packed->shift = g_new (gint32, packed->out);
   }
-  seed_tiles_get ()->quantise (
-      SEED_ROWS_REAL, weight, packed->in, packed->out, packed->in, bytes, packed->in, packed->scale);
+  seed_tiles_get ()->quantise (SEED_ROWS_REAL, weight, packed->in, packed->out, packed->in, bytes,
+      packed->in, packed->scale);
   for (guint r = 0; r < packed->out; r++) {
     gint32 sum = 0;
 
     for (gsize i = 0; i < packed->in; i++) {
-      bytes[(gsize)r * packed->in + i] ^= 0x80; /* around 0 again */
-      sum += (gint8)bytes[(gsize)r * packed->in + i];
+      bytes[(gsize) r * packed->in + i] ^= 0x80; /* around 0 again */
+      sum += (gint8) bytes[(gsize) r * packed->in + i];
     }
     packed->shift[r] = 128 * sum;
   }
-  return (gint8 *)bytes;
+  return (gint8 *) bytes;
 }
 
 static void
@@ -116,7 +116,7 @@ pack (SeedPackedLinear *packed, const float *weight)
 {
   g_autofree void *copy = NULL;
   const void *from = weight;
-  gsize size = (gsize)packed->out * packed->in;
+  gsize size = (gsize) packed->out * packed->in;
 
   if (packed->precision == SEED_PRECISION_INT8)
     from = copy = quantise_weights (packed, weight);
@@ -125,9 +125,9 @@ pack (SeedPackedLinear *packed, const float *weight)
     seed_kernels_get ()->to_bf16 (weight, size, copy);
   }
   seed_onednn_weights_free (packed->weights);
-  packed->weights = seed_onednn_weights_new (packed->out, packed->in, from,
-      w_type_of (packed->precision), x_type_of (packed->precision),
-      y_type_of (packed->precision, SEED_ROWS_REAL));
+  packed->weights =
+      seed_onednn_weights_new (packed->out, packed->in, from, w_type_of (packed->precision),
+          x_type_of (packed->precision), y_type_of (packed->precision, SEED_ROWS_REAL));
   if (!packed->weights)
     g_error ("oneDNN cannot hold weights of %u x %u", packed->out, packed->in);
 }
@@ -144,7 +144,7 @@ as_bf16 (SeedRowsType type, const void *x, gsize *stride, guint rows, gsize colu
     return x;
   copy = seed_scratch_take (scratch, rows * columns * sizeof *copy);
   for (guint r = 0; r < rows; r++)
-    seed_kernels_get ()->to_bf16 ((const float *)x + r * *stride, columns, copy + r * columns);
+    seed_kernels_get ()->to_bf16 ((const float *) x + r * *stride, columns, copy + r * columns);
   *stride = columns;
   return copy;
 }
@@ -164,14 +164,14 @@ linear_float (const SeedPackedLinear *packed, const void *x, gsize x_stride, gui
   p.x_type = x_type_of (packed->precision);
   p.w_type = w_type_of (packed->precision);
   p.y_type = y_type_of (packed->precision, e->y_type);
-  p.x_strides[0] = (gint64)x_stride;
+  p.x_strides[0] = (gint64) x_stride;
   p.x_strides[1] = 1;
   p.is_packed = TRUE;
-  p.y_stride = (gint64)y_stride;
+  p.y_stride = (gint64) y_stride;
   p.has_bias = e->bias != NULL;
   p.activation = e->activate ? e->activation + 1 : 0;
   if (residual)
-    p.residual_stride = residual == y ? -1 : (gint64)e->residual_stride;
+    p.residual_stride = residual == y ? -1 : (gint64) e->residual_stride;
   seed_onednn_run (&p, x, packed->weights, e->bias, residual, y);
 }
 
@@ -199,9 +199,9 @@ static void
 linear_int8 (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint rows,
     const SeedEpilogue *e, const float *residual, void *y, gsize y_stride, char *scratch)
 {
-  guint8 *bytes = seed_scratch_take (&scratch, (gsize)rows * packed->in);
+  guint8 *bytes = seed_scratch_take (&scratch, (gsize) rows * packed->in);
   float *scale = seed_scratch_take (&scratch, rows * sizeof *scale);
-  gint32 *sums = seed_scratch_take (&scratch, (gsize)rows * packed->out * sizeof *sums);
+  gint32 *sums = seed_scratch_take (&scratch, (gsize) rows * packed->out * sizeof *sums);
   float *row = seed_scratch_take (&scratch, packed->out * sizeof *row);
   SeedOnednnProduct p;
 
@@ -219,9 +219,9 @@ linear_int8 (const SeedPackedLinear *packed, const void *x, gsize x_stride, guin
   p.y_stride = packed->out;
   seed_onednn_run (&p, bytes, packed->weights, NULL, NULL, sums);
   for (guint r = 0; r < rows; r++)
-    finish_row (packed, sums + (gsize)r * packed->out, scale[r], e,
+    finish_row (packed, sums + (gsize) r * packed->out, scale[r], e,
         residual ? residual + r * e->residual_stride : NULL, row,
-        (char *)y + r * y_stride * element_size (e->y_type));
+        (char *) y + r * y_stride * element_size (e->y_type));
 }
 
 static void
@@ -235,11 +235,11 @@ linear_rows (const SeedPackedLinear *packed, const void *x, gsize x_stride, guin
 
   for (guint b = 0; b < n_blocks; b++) {
     SeedRange rows = seed_split (m, n_blocks, b, 1);
-    const void *from = (const char *)x + rows.begin * x_stride * element_size (e->x_type);
-    void *to = (char *)y + rows.begin * y_stride * element_size (e->y_type);
+    const void *from = (const char *) x + rows.begin * x_stride * element_size (e->x_type);
+    void *to = (char *) y + rows.begin * y_stride * element_size (e->y_type);
 
     (packed->precision == SEED_PRECISION_INT8 ? linear_int8 : linear_float) (packed, from, x_stride,
-        (guint)rows.n, e, e->residual ? e->residual + rows.begin * e->residual_stride : NULL, to,
+        (guint) rows.n, e, e->residual ? e->residual + rows.begin * e->residual_stride : NULL, to,
         y_stride, scratch);
   }
 }
@@ -264,9 +264,9 @@ linear_task (guint task, gpointer data)
 
   if (e.residual)
     e.residual += rows.begin * e.residual_stride;
-  linear_rows (l->packed, (const char *)l->x + rows.begin * l->x_stride * element_size (e.x_type),
-      l->x_stride, (guint)rows.n, &e,
-      (char *)l->y + rows.begin * l->y_stride * element_size (e.y_type), l->y_stride);
+  linear_rows (l->packed, (const char *) l->x + rows.begin * l->x_stride * element_size (e.x_type),
+      l->x_stride, (guint) rows.n, &e,
+      (char *) l->y + rows.begin * l->y_stride * element_size (e.y_type), l->y_stride);
 }
 
 /* Tasks of rows: a pure function of the shape and the number of threads. */
@@ -275,7 +275,7 @@ n_row_tasks (guint m, guint n, gsize k)
 {
   guint threads = seed_pool_n_threads ();
 
-  if (threads == 1 || (double)m * n * (double)k < SERIAL_WORK)
+  if (threads == 1 || (double) m * n * (double) k < SERIAL_WORK)
     return 1;
   return CLAMP (m / MIN_ROWS, 1, threads * TASKS_PER_THREAD);
 }
@@ -309,7 +309,7 @@ gemm_part (SeedPrecision precision, const SeedGemm *g)
 
   if (precision == SEED_PRECISION_BFLOAT16) {
     char *scratch = seed_scratch (
-        ((gsize)a_rows * a_columns + (gsize)b_rows * b_columns) * sizeof (SeedBf16) + 128);
+        ((gsize) a_rows * a_columns + (gsize) b_rows * b_columns) * sizeof (SeedBf16) + 128);
 
     a = as_bf16 (SEED_ROWS_REAL, a, &a_stride, a_rows, a_columns, &scratch);
     b = as_bf16 (SEED_ROWS_REAL, b, &b_stride, b_rows, b_columns, &scratch);
@@ -320,11 +320,11 @@ gemm_part (SeedPrecision precision, const SeedGemm *g)
   p.k = g->k;
   p.x_type = p.w_type = x_type_of (precision);
   p.y_type = SEED_ONEDNN_F32;
-  p.x_strides[g->transpose_a ? 1 : 0] = (gint64)a_stride;
+  p.x_strides[g->transpose_a ? 1 : 0] = (gint64) a_stride;
   p.x_strides[g->transpose_a ? 0 : 1] = 1;
-  p.w_strides[g->transpose_b ? 1 : 0] = (gint64)b_stride;
+  p.w_strides[g->transpose_b ? 1 : 0] = (gint64) b_stride;
   p.w_strides[g->transpose_b ? 0 : 1] = 1;
-  p.y_stride = (gint64)g->stride_c;
+  p.y_stride = (gint64) g->stride_c;
   p.residual_stride = g->beta != 0 ? -1 : 0;
   seed_onednn_run (&p, a, b, NULL, NULL, g->c);
 }
@@ -346,11 +346,11 @@ gemm_task (guint task, gpointer data)
   if (range.n == 0)
     return;
   if (region->by_columns) {
-    part.n = (guint)range.n;
+    part.n = (guint) range.n;
     part.b += range.begin * (part.transpose_b ? part.stride_b : 1);
     part.c += range.begin;
   } else {
-    part.m = (guint)range.n;
+    part.m = (guint) range.n;
     part.a += range.begin * (part.transpose_a ? 1 : part.stride_a);
     part.c += range.begin * part.stride_c;
   }
@@ -360,8 +360,8 @@ gemm_task (guint task, gpointer data)
 static void
 gemm_in (SeedPrecision precision, const SeedGemm *gemm)
 {
-  Gemm region = { precision, gemm, n_row_tasks (MAX (gemm->m, gemm->n), MIN (gemm->m, gemm->n), gemm->k),
-    gemm->n > gemm->m };
+  Gemm region = { precision, gemm,
+    n_row_tasks (MAX (gemm->m, gemm->n), MIN (gemm->m, gemm->n), gemm->k), gemm->n > gemm->m };
 
   if (is_plain (gemm))
     seed_pool_run (region.n_tasks, gemm_task, &region);
@@ -392,30 +392,30 @@ product_of (guint m, guint n, guint k, gsize x_stride, gsize w_row, gsize w_colu
   p.k = k;
   p.x_type = p.w_type = SEED_ONEDNN_BF16;
   p.y_type = y_type;
-  p.x_strides[0] = (gint64)x_stride;
+  p.x_strides[0] = (gint64) x_stride;
   p.x_strides[1] = 1;
-  p.w_strides[0] = (gint64)w_row;
-  p.w_strides[1] = (gint64)w_column;
-  p.y_stride = (gint64)y_stride;
+  p.w_strides[0] = (gint64) w_row;
+  p.w_strides[1] = (gint64) w_column;
+  p.y_stride = (gint64) y_stride;
   return p;
 }
 
 static void
 attention_bf16 (const SeedAttention *a)
 {
-  gsize n = (gsize)a->n_queries * a->n_keys;
+  gsize n = (gsize) a->n_queries * a->n_keys;
   char *scratch = seed_scratch (n * (sizeof (float) + sizeof (SeedBf16)) + 128);
   float *scores = seed_scratch_take (&scratch, n * sizeof *scores);
   SeedBf16 *probs = seed_scratch_take (&scratch, n * sizeof *probs);
-  SeedOnednnProduct product = product_of (a->n_queries, a->n_keys, a->dim, a->stride, 1, a->stride,
-      SEED_ONEDNN_F32, a->n_keys);
+  SeedOnednnProduct product = product_of (
+      a->n_queries, a->n_keys, a->dim, a->stride, 1, a->stride, SEED_ONEDNN_F32, a->n_keys);
 
   seed_onednn_run (&product, a->q, a->k, NULL, NULL, scores);
-  seed_tiles_get ()->softmax (scores, a->n_keys, a->n_queries, a->n_keys, a->scale,
-      a->causal ? (int)a->first_query : -1);
+  seed_tiles_get ()->softmax (
+      scores, a->n_keys, a->n_queries, a->n_keys, a->scale, a->causal ? (int) a->first_query : -1);
   seed_kernels_get ()->to_bf16 (scores, n, probs);
-  product = product_of (a->n_queries, a->dim, a->n_keys, a->n_keys, a->stride, 1, SEED_ONEDNN_BF16,
-      a->out_stride);
+  product = product_of (
+      a->n_queries, a->dim, a->n_keys, a->n_keys, a->stride, 1, SEED_ONEDNN_BF16, a->out_stride);
   seed_onednn_run (&product, probs, a->v, NULL, NULL, a->out);
 }
 

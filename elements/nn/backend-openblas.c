@@ -40,7 +40,7 @@ grid (guint m, guint n, guint n_tiles, Tiling *tiling)
 
   for (guint rows = 1; rows <= n_tiles; rows++) {
     guint columns = n_tiles / rows;
-    double cost = (double)rows / m + (double)columns / n;
+    double cost = (double) rows / m + (double) columns / n;
 
     if (n_tiles % rows != 0 || m / rows < MIN_TILE_ROWS || n / columns < MIN_TILE_COLUMNS)
       continue;
@@ -60,9 +60,9 @@ tile (guint m, guint n, guint k)
   Tiling tiling = { 1, 1 };
   guint n_tiles;
 
-  if (threads == 1 || (guint64)m * n * k < SERIAL_WORK)
+  if (threads == 1 || (guint64) m * n * k < SERIAL_WORK)
     threads = 1;
-  n_tiles = (guint)((guint64)m * n / MAX_TILE_SIZE / threads + 1) * threads;
+  n_tiles = (guint) ((guint64) m * n / MAX_TILE_SIZE / threads + 1) * threads;
   if (threads > 1)
     n_tiles = MAX (n_tiles, TILES_PER_THREAD * threads);
   while (n_tiles > 1 && !grid (m, n, n_tiles, &tiling))
@@ -74,9 +74,9 @@ static void
 gemm_serial (const SeedGemm *gemm)
 {
   real_gemm (CblasRowMajor, gemm->transpose_a ? CblasTrans : CblasNoTrans,
-      gemm->transpose_b ? CblasTrans : CblasNoTrans, (blasint)gemm->m, (blasint)gemm->n,
-      (blasint)gemm->k, gemm->alpha, gemm->a, (blasint)gemm->stride_a, gemm->b,
-      (blasint)gemm->stride_b, gemm->beta, gemm->c, (blasint)gemm->stride_c);
+      gemm->transpose_b ? CblasTrans : CblasNoTrans, (blasint) gemm->m, (blasint) gemm->n,
+      (blasint) gemm->k, gemm->alpha, gemm->a, (blasint) gemm->stride_a, gemm->b,
+      (blasint) gemm->stride_b, gemm->beta, gemm->c, (blasint) gemm->stride_c);
 }
 
 typedef struct {
@@ -109,8 +109,8 @@ tile_task (guint task, gpointer data)
 
   if (rows.n == 0 || columns.n == 0)
     return;
-  part.m = (guint)rows.n;
-  part.n = (guint)columns.n;
+  part.m = (guint) rows.n;
+  part.n = (guint) columns.n;
   part.a += rows.begin * (part.transpose_a ? 1 : part.stride_a);
   part.b += columns.begin * (part.transpose_b ? part.stride_b : 1);
   part.c += rows.begin * part.stride_c + columns.begin;
@@ -206,7 +206,7 @@ static gpointer
 set_up (gpointer unused)
 {
   openblas_set_num_threads (1);
-  return (gpointer)&backend;
+  return (gpointer) &backend;
 }
 
 const SeedBackend *

@@ -9,7 +9,7 @@
 static real
 pattern (gsize i, guint step)
 {
-  return (real)((int)(i * step % 7) - 3);
+  return (real) ((int) (i * step % 7) - 3);
 }
 
 static gboolean
@@ -111,7 +111,7 @@ static const char *const precision_names[SEED_N_PRECISIONS] = {
 const char *
 seed_precision_name (SeedPrecision precision)
 {
-  g_return_val_if_fail ((guint)precision < SEED_N_PRECISIONS, NULL);
+  g_return_val_if_fail ((guint) precision < SEED_N_PRECISIONS, NULL);
   return precision_names[precision];
 }
 
@@ -177,14 +177,14 @@ seed_backend_find (const char *name, SeedPrecision precision, GError **error)
     append_precisions (text, backends[i].in);
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
         "backend %s does not multiply in %s on this processor or in this build (%s%s); use "
-        "backend auto", name, precision_names[precision],
-        text->len ? "it does in " : "in no precision", text->str);
+        "backend auto",
+        name, precision_names[precision], text->len ? "it does in " : "in no precision", text->str);
     return NULL;
   }
   for (guint i = 0; i < G_N_ELEMENTS (backends); i++)
     g_string_append_printf (text, "%s, ", backends[i].name);
-  g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
-      "backend \"%s\" is not known; use %sor auto", name, text->str);
+  g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "backend \"%s\" is not known; use %sor auto",
+      name, text->str);
   return NULL;
 }
 

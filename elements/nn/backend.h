@@ -109,7 +109,8 @@ typedef struct {
   void (*gemm_serial) (const SeedGemm *gemm); /* serial */
 } SeedBackend;
 
-/* float32 by OpenBLAS, the reference: always there. The first call tells it to keep to one thread. */
+/* float32 by OpenBLAS, the reference: always there. The first call tells it to keep to one thread.
+ */
 const SeedBackend *seed_backend_openblas (void);
 
 /*
@@ -135,8 +136,8 @@ gboolean seed_precision_from_name (const char *name, SeedPrecision *precision, G
 const SeedBackend *seed_backend_get (void);
 
 /*
- * Multiplies small matrices of several shapes and compares with plain loops, exactly (the values are
- * small integers). The result of the first call is kept. Some builds of OpenBLAS compute wrong
+ * Multiplies small matrices of several shapes and compares with plain loops, exactly (the values
+ * are small integers). The result of the first call is kept. Some builds of OpenBLAS compute wrong
  * numbers on processors newer than they are: SEED_ERROR_UNSUPPORTED says how to get around it.
  */
 gboolean seed_backend_self_test (GError **error);

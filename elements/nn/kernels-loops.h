@@ -14,7 +14,8 @@
 
 /* The iterations of the loop that follows are independent even when its arrays are the same one. */
 #ifdef __clang__
-#pragma clang diagnostic ignored "-Wpass-failed" /* fine without optimisation, and for libm's erf */
+#pragma clang diagnostic ignored "-Wpass-failed" /* fine without optimisation, and for libm's erf  \
+                                                  */
 #define INDEPENDENT _Pragma ("clang loop vectorize(assume_safety)")
 #else
 #define INDEPENDENT _Pragma ("GCC ivdep")
@@ -120,8 +121,8 @@ norm_forward (const real *x, guint rows, guint dim, const real *gamma, const rea
     real *y, real *mean, real *rstd)
 {
   for (guint r = 0; r < rows; r++, x += dim, y += dim) {
-    mean[r] = row_sum (x, dim) / (real)dim;
-    rstd[r] = R (1) / real_sqrt (row_squares (x, dim, mean[r]) / (real)dim + (real)eps);
+    mean[r] = row_sum (x, dim) / (real) dim;
+    rstd[r] = R (1) / real_sqrt (row_squares (x, dim, mean[r]) / (real) dim + (real) eps);
     norm_row (x, dim, gamma, beta, mean[r], rstd[r], y);
   }
 }
@@ -131,12 +132,12 @@ norm_forward_bf16 (const real *x, guint rows, guint dim, const real *gamma, cons
     double eps, SeedBf16 *y, real *mean, real *rstd)
 {
   for (guint r = 0; r < rows; r++, x += dim, y += dim) {
-    real m = row_sum (x, dim) / (real)dim;
-    real s = R (1) / real_sqrt (row_squares (x, dim, m) / (real)dim + (real)eps);
+    real m = row_sum (x, dim) / (real) dim;
+    real s = R (1) / real_sqrt (row_squares (x, dim, m) / (real) dim + (real) eps);
 
     INDEPENDENT
     for (guint i = 0; i < dim; i++)
-      y[i] = seed_bf16_from_float ((float)((x[i] - m) * s * gamma[i] + beta[i]));
+      y[i] = seed_bf16_from_float ((float) ((x[i] - m) * s * gamma[i] + beta[i]));
     mean[r] = m;
     rstd[r] = s;
   }
@@ -158,8 +159,8 @@ norm_backward_row (const real *restrict x, guint dim, const real *restrict gamma
     real rstd, const real *restrict dy, real *restrict dx, real *restrict dgamma,
     real *restrict dbeta)
 {
-  real mean_g = row_dot (dy, gamma, dim) / (real)dim;
-  real mean_gh = row_dot_centred (dy, gamma, x, dim, mean) * rstd / (real)dim;
+  real mean_g = row_dot (dy, gamma, dim) / (real) dim;
+  real mean_gh = row_dot_centred (dy, gamma, x, dim, mean) * rstd / (real) dim;
 
   for (guint i = 0; i < dim; i++) {
     real h = (x[i] - mean) * rstd;
@@ -287,7 +288,7 @@ static void
 to_bf16 (const real *restrict x, gsize n, SeedBf16 *restrict y)
 {
   for (gsize i = 0; i < n; i++)
-    y[i] = seed_bf16_from_float ((float)x[i]);
+    y[i] = seed_bf16_from_float ((float) x[i]);
 }
 
 static void
@@ -295,7 +296,7 @@ rescale (const gint32 *restrict sums, const gint32 *restrict shift, const real *
     real row_scale, gsize n, real *restrict y)
 {
   for (gsize i = 0; i < n; i++)
-    y[i] = (real)(sums[i] - shift[i]) * scale[i] * row_scale;
+    y[i] = (real) (sums[i] - shift[i]) * scale[i] * row_scale;
 }
 
 static void
@@ -309,7 +310,7 @@ static void
 words_channel (const guint8 *restrict words, guint n, real scale, real shift, real *restrict y)
 {
   for (guint i = 0; i < n; i++)
-    y[i] = (real)words[i] * scale + shift;
+    y[i] = (real) words[i] * scale + shift;
 }
 
 static void
@@ -317,7 +318,7 @@ words (const guint8 *words, gsize n_words, guint channel_size, const float scale
     const float shift[3], real *y)
 {
   for (gsize i = 0; i < 3 * n_words; i++, words += channel_size, y += channel_size)
-    words_channel (words, channel_size, (real)scale[i % 3], (real)shift[i % 3], y);
+    words_channel (words, channel_size, (real) scale[i % 3], (real) shift[i % 3], y);
 }
 
 static void
@@ -329,7 +330,7 @@ words_bf16 (const guint8 *words, gsize n_words, guint channel_size, const float 
 
     INDEPENDENT
     for (guint i = 0; i < channel_size; i++)
-      y[i] = seed_bf16_from_float ((float)words[i] * a + b);
+      y[i] = seed_bf16_from_float ((float) words[i] * a + b);
   }
 }
 

@@ -10,7 +10,7 @@
  * least squares in double).
  */
 
-#define R(x) ((real)(x))
+#define R(x) ((real) (x))
 
 #ifdef SEED_REAL_DOUBLE
 
@@ -55,7 +55,7 @@ seed_math_exp (real x)
   SeedMathBits shifted, power;
   float n, r, p;
 
-  x = seed_math_choose (x, -87.0f, 88.0f, -(unsigned)(x < -87.0f), -(unsigned)(x > 88.0f));
+  x = seed_math_choose (x, -87.0f, 88.0f, -(unsigned) (x < -87.0f), -(unsigned) (x > 88.0f));
   shifted.f = x * 1.44269504f + magic;
   n = shifted.f - magic;
   r = x - n * 0.693359375f; /* ln 2 in two parts, the first exact in n */
@@ -74,7 +74,7 @@ static inline real
 seed_math_erf (real x)
 {
   const float end = 3.92f;
-  unsigned below = -(unsigned)(x < -end), above = -(unsigned)(x > end);
+  unsigned below = -(unsigned) (x < -end), above = -(unsigned) (x > end);
   float u, p, q;
 
   x = seed_math_choose (x, -end, end, below, above);

@@ -6,9 +6,9 @@ choose (gpointer unused)
 {
 #ifdef __x86_64__
   if (__builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma"))
-    return (gpointer)seed_kernels_avx2 ();
+    return (gpointer) seed_kernels_avx2 ();
 #endif
-  return (gpointer)seed_kernels_reference ();
+  return (gpointer) seed_kernels_reference ();
 }
 
 const SeedKernels *

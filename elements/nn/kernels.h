@@ -52,8 +52,8 @@ typedef struct {
   void (*to_bf16) (const real *x, gsize n, SeedBf16 *y);
 
   /* y = (sums - shift) scale row_scale, element by element: int8 products become numbers. */
-  void (*rescale) (const gint32 *sums, const gint32 *shift, const real *scale, real row_scale,
-      gsize n, real *y);
+  void (*rescale) (
+      const gint32 *sums, const gint32 *shift, const real *scale, real row_scale, gsize n, real *y);
 
   /* y += x */
   void (*add) (const real *x, gsize n, real *y);

@@ -2,15 +2,15 @@
 #pragma once
 
 /*
- * The one difference between oneDNN 2.6 and 3.x that matters here: descriptors of memory are structs
- * in the one and opaque pointers in the other. Everything else is spelled as 3.x spells it.
+ * The one difference between oneDNN 2.6 and 3.x that matters here: descriptors of memory are
+ * structs in the one and opaque pointers in the other. Everything else is spelled as 3.x spells it.
  */
 #include <oneapi/dnnl/dnnl.h>
 #include <oneapi/dnnl/dnnl_version.h>
 
 #if DNNL_VERSION_MAJOR >= 3
 
-typedef dnnl_memory_desc_t SeedDesc;       /* owned */
+typedef dnnl_memory_desc_t SeedDesc; /* owned */
 typedef const_dnnl_memory_desc_t SeedDescRef;
 
 static inline SeedDescRef
@@ -34,15 +34,15 @@ seed_desc_copy (SeedDesc *to, SeedDescRef from)
 }
 
 static inline dnnl_status_t
-seed_desc_with_strides (
-    SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type, const dnnl_dims_t strides)
+seed_desc_with_strides (SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type,
+    const dnnl_dims_t strides)
 {
   return dnnl_memory_desc_create_with_strides (desc, n_dims, dims, type, strides);
 }
 
 static inline dnnl_status_t
-seed_desc_with_tag (
-    SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+seed_desc_with_tag (SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type,
+    dnnl_format_tag_t tag)
 {
   return dnnl_memory_desc_create_with_tag (desc, n_dims, dims, type, tag);
 }
@@ -90,15 +90,15 @@ seed_desc_copy (SeedDesc *to, SeedDescRef from)
 }
 
 static inline dnnl_status_t
-seed_desc_with_strides (
-    SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type, const dnnl_dims_t strides)
+seed_desc_with_strides (SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type,
+    const dnnl_dims_t strides)
 {
   return dnnl_memory_desc_init_by_strides (desc, n_dims, dims, type, strides);
 }
 
 static inline dnnl_status_t
-seed_desc_with_tag (
-    SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+seed_desc_with_tag (SeedDesc *desc, int n_dims, const dnnl_dims_t dims, dnnl_data_type_t type,
+    dnnl_format_tag_t tag)
 {
   return dnnl_memory_desc_init_by_tag (desc, n_dims, dims, type, tag);
 }

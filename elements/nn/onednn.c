@@ -179,7 +179,7 @@ append_activation (dnnl_post_ops_t ops, SeedActivation activation)
   };
 
   return seed_append_activation (ops, kinds[activation].kind, kinds[activation].alpha) ==
-      dnnl_success;
+         dnnl_success;
 }
 
 static gboolean
@@ -190,14 +190,14 @@ make_attr (const SeedOnednnProduct *p, Making *making)
       dnnl_primitive_attr_set_scratchpad_mode (making->attr, dnnl_scratchpad_mode_user) !=
           dnnl_success)
     return FALSE;
-  if (p->activation && !append_activation (making->ops, (SeedActivation)(p->activation - 1)))
+  if (p->activation && !append_activation (making->ops, (SeedActivation) (p->activation - 1)))
     return FALSE;
   if (p->residual_stride < 0 && seed_append_sum (making->ops) != dnnl_success)
     return FALSE;
   if (p->residual_stride > 0 &&
       (!describe (&making->residual, p->m, p->n, SEED_ONEDNN_F32, p->residual_stride, 1) ||
-          dnnl_post_ops_append_binary (making->ops, dnnl_binary_add,
-              seed_desc_ref (&making->residual)) != dnnl_success))
+          dnnl_post_ops_append_binary (
+              making->ops, dnnl_binary_add, seed_desc_ref (&making->residual)) != dnnl_success))
     return FALSE;
   return dnnl_primitive_attr_set_post_ops (making->attr, making->ops) == dnnl_success;
 }
@@ -211,7 +211,7 @@ make_weights_desc (const SeedOnednnProduct *p, const SeedOnednnWeights *weights,
     return seed_desc_copy (&making->w, seed_desc_ref (&weights->desc)) == dnnl_success;
   if (p->w_strides[0] == 0) /* whatever is best */
     return seed_desc_with_tag (&making->w, 2, dims, types[p->w_type], dnnl_format_tag_any) ==
-        dnnl_success;
+           dnnl_success;
   return describe (&making->w, p->k, p->n, p->w_type, p->w_strides[0], p->w_strides[1]);
 }
 
@@ -231,8 +231,8 @@ make (const SeedOnednnProduct *p, const SeedOnednnWeights *weights, Making *maki
     bias = seed_desc_ref (&making->bias);
   }
   return seed_matmul_create (&making->matmul, the_engine (), seed_desc_ref (&making->x),
-             seed_desc_ref (&making->w), bias, seed_desc_ref (&making->y), making->attr) ==
-      dnnl_success;
+             seed_desc_ref (&making->w), bias, seed_desc_ref (&making->y),
+             making->attr) == dnnl_success;
 }
 
 static gboolean
@@ -255,14 +255,14 @@ fill_entry (Entry *entry, const Making *making)
     return FALSE;
   entry->scratch_size = scratch ? dnnl_memory_desc_get_size (scratch) : 0;
   return add_memory (entry, &entry->x, seed_desc_ref (&making->x), DNNL_ARG_SRC) &&
-      add_memory (entry, &entry->w, seed_desc_ref (&making->w), DNNL_ARG_WEIGHTS) &&
-      add_memory (entry, &entry->y, seed_desc_ref (&making->y), DNNL_ARG_DST) &&
-      (!p->has_bias ||
-          add_memory (entry, &entry->bias, seed_desc_ref (&making->bias), DNNL_ARG_BIAS)) &&
-      (p->residual_stride <= 0 ||
-          add_memory (entry, &entry->residual, seed_desc_ref (&making->residual), residual_op)) &&
-      (entry->scratch_size == 0 ||
-          add_memory (entry, &entry->scratch, scratch, DNNL_ARG_SCRATCHPAD));
+         add_memory (entry, &entry->w, seed_desc_ref (&making->w), DNNL_ARG_WEIGHTS) &&
+         add_memory (entry, &entry->y, seed_desc_ref (&making->y), DNNL_ARG_DST) &&
+         (!p->has_bias ||
+             add_memory (entry, &entry->bias, seed_desc_ref (&making->bias), DNNL_ARG_BIAS)) &&
+         (p->residual_stride <= 0 || add_memory (entry, &entry->residual,
+                                         seed_desc_ref (&making->residual), residual_op)) &&
+         (entry->scratch_size == 0 ||
+             add_memory (entry, &entry->scratch, scratch, DNNL_ARG_SCRATCHPAD));
 }
 
 static Entry *
@@ -329,14 +329,15 @@ seed_onednn_run (const SeedOnednnProduct *product, const void *x, const void *w,
 
   if (!entry)
     g_error ("oneDNN has no product of %" G_GINT64_FORMAT " x %" G_GINT64_FORMAT
-             " x %" G_GINT64_FORMAT, product->m, product->n, product->k);
-  dnnl_memory_set_data_handle (entry->x, (void *)x);
-  dnnl_memory_set_data_handle (entry->w, weights ? weights->data : (void *)w);
+             " x %" G_GINT64_FORMAT,
+        product->m, product->n, product->k);
+  dnnl_memory_set_data_handle (entry->x, (void *) x);
+  dnnl_memory_set_data_handle (entry->w, weights ? weights->data : (void *) w);
   dnnl_memory_set_data_handle (entry->y, y);
   if (entry->bias)
-    dnnl_memory_set_data_handle (entry->bias, (void *)bias);
+    dnnl_memory_set_data_handle (entry->bias, (void *) bias);
   if (entry->residual)
-    dnnl_memory_set_data_handle (entry->residual, (void *)residual);
+    dnnl_memory_set_data_handle (entry->residual, (void *) residual);
   set_scratch (thread, entry);
   if (dnnl_primitive_execute (entry->primitive, thread->stream, entry->n_args, entry->args) !=
       dnnl_success)
@@ -355,10 +356,10 @@ reorder (SeedOnednnWeights *weights, SeedDescRef from, const void *data)
 
   ok = dnnl_reorder_primitive_desc_create (&desc, from, the_engine (),
            seed_desc_ref (&weights->desc), the_engine (), NULL) == dnnl_success &&
-      dnnl_primitive_create (&primitive, desc) == dnnl_success &&
-      dnnl_memory_create (&x, from, the_engine (), (void *)data) == dnnl_success &&
-      dnnl_memory_create (&y, seed_desc_ref (&weights->desc), the_engine (), weights->data) ==
-          dnnl_success;
+       dnnl_primitive_create (&primitive, desc) == dnnl_success &&
+       dnnl_memory_create (&x, from, the_engine (), (void *) data) == dnnl_success &&
+       dnnl_memory_create (&y, seed_desc_ref (&weights->desc), the_engine (), weights->data) ==
+           dnnl_success;
   if (ok) {
     dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, x }, { DNNL_ARG_TO, y } };
     ok = dnnl_primitive_execute (primitive, this_thread ()->stream, 2, args) == dnnl_success;
@@ -387,8 +388,8 @@ choose_order (SeedOnednnWeights *weights, guint out, guint in, SeedOnednnType ty
     .y_stride = out };
   Making making = { 0 };
   gboolean ok = make (&p, NULL, &making) &&
-      seed_desc_copy (&weights->desc,
-          dnnl_primitive_desc_query_md (making.matmul, dnnl_query_weights_md, 0)) == dnnl_success;
+                seed_desc_copy (&weights->desc, dnnl_primitive_desc_query_md (making.matmul,
+                                                    dnnl_query_weights_md, 0)) == dnnl_success;
 
   making_clear (&making);
   return ok;
@@ -403,7 +404,7 @@ seed_onednn_weights_new (guint out, guint in, const void *weight, SeedOnednnType
   gboolean ok;
 
   ok = choose_order (weights, out, in, type, x_type, y_type) &&
-      describe (&from, in, out, type, 1, in);
+       describe (&from, in, out, type, 1, in);
   if (ok) {
     weights->size =
         (dnnl_memory_desc_get_size (seed_desc_ref (&weights->desc)) + ALIGN - 1) / ALIGN * ALIGN;

@@ -22,9 +22,9 @@ typedef struct _SeedOnednnWeights SeedOnednnWeights;
 typedef struct {
   gint64 m, n, k;
   SeedOnednnType x_type, w_type, y_type;
-  gint64 x_strides[2];              /* of x [m, k] */
-  gint64 is_packed;                 /* w is SeedOnednnWeights of these types; else: */
-  gint64 w_strides[2];              /* of w [k, n]; 0: as oneDNN likes it */
+  gint64 x_strides[2]; /* of x [m, k] */
+  gint64 is_packed;    /* w is SeedOnednnWeights of these types; else: */
+  gint64 w_strides[2]; /* of w [k, n]; 0: as oneDNN likes it */
   gint64 y_stride;
   gint64 has_bias, activation; /* SeedActivation + 1, or 0 */
   gint64 residual_stride;      /* 0: none; -1: what is in y already */

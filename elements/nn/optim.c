@@ -15,7 +15,7 @@ const SeedAdamW seed_adamw_defaults = {
 static guint
 n_chunks (gsize n)
 {
-  return (guint)((n + CHUNK - 1) / CHUNK);
+  return (guint) ((n + CHUNK - 1) / CHUNK);
 }
 
 typedef struct {
@@ -65,7 +65,7 @@ static void
 adamw_task (guint task, gpointer data)
 {
   const AdamW *a = data;
-  gsize begin = (gsize)task * CHUNK, end = MIN (begin + CHUNK, a->params->total);
+  gsize begin = (gsize) task * CHUNK, end = MIN (begin + CHUNK, a->params->total);
 
   for (guint i = param_at (a->params, begin); i < a->params->n; i++) {
     const SeedParam *param = &a->params->items[i];
@@ -86,14 +86,14 @@ seed_adamw_step (const SeedAdamW *adamw, const SeedParams *params, guint64 step,
     .m = m,
     .v = v,
     .values = values,
-    .beta1 = (real)adamw->beta1,
-    .beta2 = (real)adamw->beta2,
-    .rest1 = (real)(1 - adamw->beta1),
-    .rest2 = (real)(1 - adamw->beta2),
-    .eps = (real)adamw->eps,
-    .rate = (real)(lr / (1 - pow (adamw->beta1, (double)step))),
-    .v_scale = (real)(1 / (1 - pow (adamw->beta2, (double)step))),
-    .decay = (real)(lr * adamw->weight_decay) };
+    .beta1 = (real) adamw->beta1,
+    .beta2 = (real) adamw->beta2,
+    .rest1 = (real) (1 - adamw->beta1),
+    .rest2 = (real) (1 - adamw->beta2),
+    .eps = (real) adamw->eps,
+    .rate = (real) (lr / (1 - pow (adamw->beta1, (double) step))),
+    .v_scale = (real) (1 / (1 - pow (adamw->beta2, (double) step))),
+    .decay = (real) (lr * adamw->weight_decay) };
 
   g_return_if_fail (step >= 1);
   seed_pool_run (n_chunks (params->total), adamw_task, &a);
@@ -116,7 +116,7 @@ squares_task (guint task, gpointer data)
   double sum = 0;
 
   for (gsize i = 0; i < range.n; i++)
-    sum += (double)g[i] * (double)g[i];
+    sum += (double) g[i] * (double) g[i];
   clip->part[task] = sum;
 }
 
@@ -142,7 +142,7 @@ seed_gradient_clip (real *grads, gsize n, double max_norm)
     norm += clip.part[i];
   norm = sqrt (norm);
   if (isfinite (norm) && norm > max_norm) {
-    clip.scale = (real)(max_norm / norm);
+    clip.scale = (real) (max_norm / norm);
     seed_pool_run (clip.n_parts, scale_task, &clip);
   }
   return norm;
@@ -154,20 +154,20 @@ seed_schedule_lr (const SeedSchedule *schedule, guint64 step)
   double progress;
 
   if (step < schedule->warmup_steps)
-    return schedule->peak * (double)step / (double)schedule->warmup_steps;
+    return schedule->peak * (double) step / (double) schedule->warmup_steps;
   if (schedule->total_steps == 0)
     return schedule->peak;
   if (step >= schedule->total_steps)
     return schedule->floor;
-  progress = (double)(step - schedule->warmup_steps) /
-             (double)(schedule->total_steps - schedule->warmup_steps);
+  progress = (double) (step - schedule->warmup_steps) /
+             (double) (schedule->total_steps - schedule->warmup_steps);
   return schedule->floor + (schedule->peak - schedule->floor) * 0.5 * (1 + cos (G_PI * progress));
 }
 
 double
 seed_ema_decay (double decay, guint64 step)
 {
-  return MIN (decay, (1 + (double)step) / (10 + (double)step));
+  return MIN (decay, (1 + (double) step) / (10 + (double) step));
 }
 
 typedef struct {
@@ -181,7 +181,7 @@ static void
 ema_task (guint task, gpointer data)
 {
   const Ema *region = data;
-  gsize begin = (gsize)task * CHUNK, n = MIN (CHUNK, region->n - begin);
+  gsize begin = (gsize) task * CHUNK, n = MIN (CHUNK, region->n - begin);
   real *restrict ema = region->ema + begin;
   const real *restrict values = region->values + begin;
   const real rest = region->rest;
@@ -193,7 +193,7 @@ ema_task (guint task, gpointer data)
 void
 seed_ema_update (real *ema, const real *values, gsize n, double decay)
 {
-  Ema region = { ema, values, n, (real)(1 - decay) };
+  Ema region = { ema, values, n, (real) (1 - decay) };
 
   seed_pool_run (n_chunks (n), ema_task, &region);
 }

@@ -75,6 +75,6 @@ seed_params_init_random (const SeedParams *params, real *values, SeedRng *rng)
         dest[j] = 1;
     else
       for (gsize j = 0; j < param->size; j++)
-        dest[j] = (real)(INIT_STD * truncated_normal (rng));
+        dest[j] = (real) (INIT_STD * truncated_normal (rng));
   }
 }

@@ -32,7 +32,7 @@ seed_scratch (gsize size)
   }
   if (scratch->size < size) {
     free (scratch->memory);
-    scratch->size = (size + ALIGN - 1) & ~(gsize)(ALIGN - 1);
+    scratch->size = (size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
     scratch->memory = aligned_alloc (ALIGN, scratch->size);
     if (!scratch->memory)
       g_error ("no memory for %" G_GSIZE_FORMAT " bytes of a thread's scratch", scratch->size);

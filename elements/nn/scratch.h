@@ -16,6 +16,6 @@ seed_scratch_take (char **at, gsize size)
 {
   void *piece = *at;
 
-  *at += (size + 63) & ~(gsize)63;
+  *at += (size + 63) & ~(gsize) 63;
   return piece;
 }

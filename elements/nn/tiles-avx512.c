@@ -18,7 +18,7 @@
 
 #ifdef __clang__
 #pragma clang attribute push(                                                                      \
-    __attribute__ ((target ("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma"))),      \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma"))),       \
     apply_to = function)
 #else
 #pragma GCC push_options
@@ -33,13 +33,13 @@
 static ALWAYS_INLINE __mmask64
 first (gsize n)
 {
-  return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1;
+  return n >= 64 ? ~(__mmask64) 0 : ((__mmask64) 1 << n) - 1;
 }
 
 static ALWAYS_INLINE __m512i
 to_bf16 (__m512 high, __m512 low)
 {
-  return (__m512i)_mm512_cvtne2ps_pbh (high, low);
+  return (__m512i) _mm512_cvtne2ps_pbh (high, low);
 }
 
 /* 16 units of a row, of which @left elements are there. */
@@ -49,13 +49,13 @@ load_units (SeedPrecision precision, SeedRowsType type, const void *x, gsize lef
   if (precision == SEED_PRECISION_INT8)
     return _mm512_maskz_loadu_epi8 (first (left), x);
   if (precision == SEED_PRECISION_FLOAT32)
-    return _mm512_castps_si512 (_mm512_maskz_loadu_ps ((__mmask16)first (left), x));
+    return _mm512_castps_si512 (_mm512_maskz_loadu_ps ((__mmask16) first (left), x));
   if (type == SEED_ROWS_BF16)
-    return _mm512_maskz_loadu_epi16 ((__mmask32)first (left), x);
-  return to_bf16 (
-      left > LANES ? _mm512_maskz_loadu_ps ((__mmask16)first (left - LANES), (const float *)x + LANES)
-                   : _mm512_setzero_ps (),
-      _mm512_maskz_loadu_ps ((__mmask16)first (left), x));
+    return _mm512_maskz_loadu_epi16 ((__mmask32) first (left), x);
+  return to_bf16 (left > LANES ? _mm512_maskz_loadu_ps (
+                                     (__mmask16) first (left - LANES), (const float *) x + LANES)
+                               : _mm512_setzero_ps (),
+      _mm512_maskz_loadu_ps ((__mmask16) first (left), x));
 }
 
 /* 16 registers of 16 units become their transpose. */
@@ -100,7 +100,7 @@ pack_rows_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize s
 
   for (guint r0 = 0; r0 < count; r0 += LANES) {
     guint rows = MIN (LANES, count - r0);
-    __mmask16 mask = (__mmask16)first (rows);
+    __mmask16 mask = (__mmask16) first (rows);
 
     for (gsize u0 = 0; u0 < n_units; u0 += LANES) {
       gsize left = k - u0 * unit, n = MIN (LANES, n_units - u0);
@@ -108,7 +108,7 @@ pack_rows_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize s
 
       for (guint i = 0; i < LANES; i++)
         r[i] = i < rows ? load_units (precision, type,
-                              (const char *)x + ((r0 + i) * stride + u0 * unit) * size, left)
+                              (const char *) x + ((r0 + i) * stride + u0 * unit) * size, left)
                         : _mm512_setzero_si512 ();
       transpose (r);
       for (gsize u = 0; u < n; u++)
@@ -139,8 +139,8 @@ load_pairs (SeedRowsType type, const void *low, const void *high, __mmask16 mask
     __m512i l = _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, low));
 
     if (high)
-      l = _mm512_or_si512 (l,
-          _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, high)), 16));
+      l = _mm512_or_si512 (
+          l, _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, high)), 16));
     return l;
   } else {
     __m512 l = _mm512_maskz_loadu_ps (mask, low);
@@ -162,8 +162,8 @@ pack_columns (SeedPrecision precision, SeedRowsType type, const void *x, gsize s
 
   for (gsize u = 0; u < seed_tile_units (precision, k); u++, units += width)
     for (guint c = 0; c < count; c += LANES) {
-      __mmask16 mask = (__mmask16)first (count - c);
-      const char *low = (const char *)x + (u * unit * stride + c) * size;
+      __mmask16 mask = (__mmask16) first (count - c);
+      const char *low = (const char *) x + (u * unit * stride + c) * size;
       const char *high = u * unit + 1 < k ? low + stride * size : NULL;
 
       _mm512_mask_storeu_epi32 (units + c, mask,
@@ -178,8 +178,8 @@ load_floats (SeedRowsType type, const void *x, gsize at, __mmask16 mask)
 {
   if (type == SEED_ROWS_BF16)
     return _mm512_castsi512_ps (_mm512_slli_epi32 (
-        _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, (const SeedBf16 *)x + at)), 16));
-  return _mm512_maskz_loadu_ps (mask, (const float *)x + at);
+        _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, (const SeedBf16 *) x + at)), 16));
+  return _mm512_maskz_loadu_ps (mask, (const float *) x + at);
 }
 
 static ALWAYS_INLINE void
@@ -192,17 +192,17 @@ quantise_row (SeedRowsType type, const void *x, gsize from, gsize k, guint8 *byt
 
   for (gsize i = 0; i < k; i += LANES)
     max = _mm512_max_ps (
-        max, _mm512_abs_ps (load_floats (type, x, from + i, (__mmask16)first (k - i))));
+        max, _mm512_abs_ps (load_floats (type, x, from + i, (__mmask16) first (k - i))));
   most = _mm512_reduce_max_ps (max);
   *scale = most / 127.0f;
   inverse = _mm512_set1_ps (most > 0 ? 127.0f / most : 0.0f);
   for (gsize i = 0; i < n_bytes; i += LANES) {
-    __mmask16 mask = (__mmask16)(i < k ? first (k - i) : 0);
+    __mmask16 mask = (__mmask16) (i < k ? first (k - i) : 0);
     __m512i rounded =
         _mm512_cvtps_epi32 (_mm512_mul_ps (load_floats (type, x, from + i, mask), inverse));
 
     _mm512_mask_cvtepi32_storeu_epi8 (
-        bytes + i, (__mmask16)first (n_bytes - i), _mm512_add_epi32 (rounded, zero));
+        bytes + i, (__mmask16) first (n_bytes - i), _mm512_add_epi32 (rounded, zero));
   }
 }
 
@@ -227,7 +227,7 @@ dot (SeedPrecision precision, __m512 sum, __m512i a, __m512i b)
   if (precision == SEED_PRECISION_FLOAT32)
     return _mm512_fmadd_ps (_mm512_castsi512_ps (a), _mm512_castsi512_ps (b), sum);
   if (precision == SEED_PRECISION_BFLOAT16)
-    return _mm512_dpbf16_ps (sum, (__m512bh)a, (__m512bh)b);
+    return _mm512_dpbf16_ps (sum, (__m512bh) a, (__m512bh) b);
   return _mm512_castsi512_ps (_mm512_dpbusd_epi32 (_mm512_castps_si512 (sum), a, b));
 }
 
@@ -247,7 +247,7 @@ block (SeedPrecision precision, guint rows, const guint32 *a, const guint32 *b, 
 
 #pragma GCC unroll 12
     for (guint r = 0; r < rows; r++) {
-      __m512i x = _mm512_set1_epi32 ((int)a[r]);
+      __m512i x = _mm512_set1_epi32 ((int) a[r]);
 
       sum[r][0] = dot (precision, sum[r][0], x, b0);
       sum[r][1] = dot (precision, sum[r][1], x, b1);
@@ -397,14 +397,13 @@ activate (const SeedTile *t, float *x, guint n)
 
 /* int8 sums to floats, and the bias; in place, a row of one register at a time. */
 static ALWAYS_INLINE void
-scale_and_bias (SeedPrecision precision, const SeedTile *t, guint row, guint rows, guint column,
-    float *x)
+scale_and_bias (
+    SeedPrecision precision, const SeedTile *t, guint row, guint rows, guint column, float *x)
 {
   for (guint h = 0; h < SEED_TILE_COLUMNS && column + h < t->n; h += LANES) {
     guint at = column + h;
-    __mmask16 mask = (__mmask16)first (t->n - at);
-    __m512 bias =
-        t->bias ? _mm512_maskz_loadu_ps (mask, t->bias + at) : _mm512_setzero_ps ();
+    __mmask16 mask = (__mmask16) first (t->n - at);
+    __m512 bias = t->bias ? _mm512_maskz_loadu_ps (mask, t->bias + at) : _mm512_setzero_ps ();
 
     if (precision == SEED_PRECISION_INT8) {
       __m512i shift = _mm512_maskz_loadu_epi32 (mask, t->column_shift + at);
@@ -431,7 +430,7 @@ store (const SeedTile *t, guint row, guint rows, guint column, const float *x)
 {
   for (guint h = 0; h < SEED_TILE_COLUMNS && column + h < t->n; h += LANES) {
     guint at = column + h;
-    __mmask16 mask = (__mmask16)first (t->n - at);
+    __mmask16 mask = (__mmask16) first (t->n - at);
 
     for (guint r = 0; r < rows; r++) {
       __m512 y = _mm512_load_ps (x + r * SEED_TILE_COLUMNS + h);
@@ -441,9 +440,9 @@ store (const SeedTile *t, guint row, guint rows, guint column, const float *x)
         y = _mm512_add_ps (
             y, _mm512_maskz_loadu_ps (mask, t->residual + (row + r) * t->residual_stride + at));
       if (t->c_type == SEED_ROWS_BF16)
-        _mm256_mask_storeu_epi16 ((SeedBf16 *)t->c + to, mask, (__m256i)_mm512_cvtneps_pbh (y));
+        _mm256_mask_storeu_epi16 ((SeedBf16 *) t->c + to, mask, (__m256i) _mm512_cvtneps_pbh (y));
       else
-        _mm512_mask_storeu_ps ((float *)t->c + to, mask, y);
+        _mm512_mask_storeu_ps ((float *) t->c + to, mask, y);
     }
   }
 }
@@ -496,11 +495,10 @@ softmax_row (float *x, gsize stride, guint n, float scale)
   __m512 max = lowest, sum = _mm512_setzero_ps (), shift, inverse;
 
   for (guint i = 0; i < n; i += LANES)
-    max = _mm512_max_ps (
-        max, _mm512_mask_loadu_ps (lowest, (__mmask16)first (n - i), x + i));
+    max = _mm512_max_ps (max, _mm512_mask_loadu_ps (lowest, (__mmask16) first (n - i), x + i));
   shift = _mm512_mul_ps (_mm512_set1_ps (_mm512_reduce_max_ps (max)), k);
   for (guint i = 0; i < n; i += LANES) {
-    __mmask16 mask = (__mmask16)first (n - i);
+    __mmask16 mask = (__mmask16) first (n - i);
     __m512 z = _mm512_fmsub_ps (_mm512_maskz_loadu_ps (mask, x + i), k, shift);
     __m512 e = _mm512_maskz_mov_ps (mask, fast_exp2 (z));
 
@@ -509,7 +507,7 @@ softmax_row (float *x, gsize stride, guint n, float scale)
   }
   inverse = _mm512_set1_ps (1.0f / _mm512_reduce_add_ps (sum));
   for (guint i = 0; i < n; i += LANES) {
-    __mmask16 mask = (__mmask16)first (n - i);
+    __mmask16 mask = (__mmask16) first (n - i);
     _mm512_mask_storeu_ps (
         x + i, mask, _mm512_mul_ps (_mm512_maskz_loadu_ps (mask, x + i), inverse));
   }
@@ -520,7 +518,7 @@ static void
 softmax (float *x, gsize stride, guint rows, guint cols, float scale, int causal)
 {
   for (guint r = 0; r < rows; r++, x += stride)
-    softmax_row (x, stride, causal >= 0 ? MIN (cols, (guint)causal + r + 1) : cols, scale);
+    softmax_row (x, stride, causal >= 0 ? MIN (cols, (guint) causal + r + 1) : cols, scale);
 }
 
 static const SeedTiles tiles = {

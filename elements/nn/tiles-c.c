@@ -10,17 +10,17 @@
 static float
 element (SeedRowsType type, const void *x, gsize i)
 {
-  return type == SEED_ROWS_BF16 ? seed_bf16_to_float (((const SeedBf16 *)x)[i])
-                                : ((const float *)x)[i];
+  return type == SEED_ROWS_BF16 ? seed_bf16_to_float (((const SeedBf16 *) x)[i])
+                                : ((const float *) x)[i];
 }
 
 static void
 put (SeedPrecision precision, guint32 *unit, guint part, float value)
 {
   if (precision == SEED_PRECISION_FLOAT32)
-    ((float *)unit)[0] = value;
+    ((float *) unit)[0] = value;
   else
-    ((SeedBf16 *)unit)[part] = seed_bf16_from_float (value);
+    ((SeedBf16 *) unit)[part] = seed_bf16_from_float (value);
 }
 
 static void
@@ -36,7 +36,7 @@ pack_rows (SeedPrecision precision, SeedRowsType type, const void *x, gsize stri
       *to = 0;
       for (guint part = 0; part < unit && u * unit + part < k; part++)
         if (precision == SEED_PRECISION_INT8)
-          ((guint8 *)to)[part] = ((const guint8 *)x)[r * stride + u * unit + part];
+          ((guint8 *) to)[part] = ((const guint8 *) x)[r * stride + u * unit + part];
         else
           put (precision, to, part, element (type, x, r * stride + u * unit + part));
     }
@@ -71,7 +71,7 @@ quantise (SeedRowsType type, const void *x, gsize stride, guint rows, gsize k, g
     inverse = max > 0 ? 127.0f / max : 0.0f;
     for (gsize i = 0; i < k; i++)
       bytes[r * bytes_stride + i] =
-          (guint8)(128 + (int)rintf (element (type, x, r * stride + i) * inverse));
+          (guint8) (128 + (int) rintf (element (type, x, r * stride + i) * inverse));
     for (gsize i = k; i < bytes_stride; i++)
       bytes[r * bytes_stride + i] = 128;
   }
@@ -88,17 +88,17 @@ dot (SeedPrecision precision, const guint32 *a, gsize a_stride, const guint32 *b
     const guint32 *x = a + u * a_stride, *y = b + u * SEED_TILE_COLUMNS;
 
     if (precision == SEED_PRECISION_FLOAT32) {
-      sum += *(const float *)x * *(const float *)y;
+      sum += *(const float *) x * *(const float *) y;
     } else if (precision == SEED_PRECISION_BFLOAT16) {
       for (guint part = 0; part < 2; part++)
-        sum += seed_bf16_to_float (((const SeedBf16 *)x)[part]) *
-            seed_bf16_to_float (((const SeedBf16 *)y)[part]);
+        sum += seed_bf16_to_float (((const SeedBf16 *) x)[part]) *
+               seed_bf16_to_float (((const SeedBf16 *) y)[part]);
     } else {
       for (guint part = 0; part < 4; part++)
-        whole += (gint32)((const guint8 *)x)[part] * ((const gint8 *)y)[part];
+        whole += (gint32) ((const guint8 *) x)[part] * ((const gint8 *) y)[part];
     }
   }
-  return precision == SEED_PRECISION_INT8 ? (float)(whole - shift) : sum;
+  return precision == SEED_PRECISION_INT8 ? (float) (whole - shift) : sum;
 }
 
 static void
@@ -113,9 +113,9 @@ finish (const SeedTile *t, guint row, guint column, float value)
   if (t->residual)
     value += t->residual[row * t->residual_stride + column];
   if (t->c_type == SEED_ROWS_BF16)
-    ((SeedBf16 *)t->c)[at] = seed_bf16_from_float (value);
+    ((SeedBf16 *) t->c)[at] = seed_bf16_from_float (value);
   else
-    ((float *)t->c)[at] = value;
+    ((float *) t->c)[at] = value;
 }
 
 static void
@@ -163,7 +163,7 @@ static void
 softmax (float *x, gsize stride, guint rows, guint cols, float scale, int causal)
 {
   for (guint r = 0; r < rows; r++, x += stride) {
-    guint n = causal >= 0 ? MIN (cols, (guint)causal + r + 1) : cols;
+    guint n = causal >= 0 ? MIN (cols, (guint) causal + r + 1) : cols;
 
     seed_kernels_reference ()->softmax (x, 1, n, scale);
     memset (x + n, 0, (stride - n) * sizeof *x);

@@ -7,7 +7,7 @@ static gboolean
 has_avx512 (void)
 {
   return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
-      __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512dq");
+         __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512dq");
 }
 
 gboolean
@@ -20,7 +20,7 @@ seed_tiles_fast (SeedPrecision precision)
     return has_avx512 () && __builtin_cpu_supports ("avx512bf16");
   case SEED_PRECISION_INT8: /* attention stays in bfloat16 */
     return has_avx512 () && __builtin_cpu_supports ("avx512bf16") &&
-        __builtin_cpu_supports ("avx512vnni");
+           __builtin_cpu_supports ("avx512vnni");
   case SEED_N_PRECISIONS:
     break;
   }

@@ -8,10 +8,10 @@
  * variants per instruction set. float only.
  *
  * Packed matrices are made of units of 4 bytes along k: one float, two bfloat16 or four bytes, what
- * one lane of a dot-product instruction takes. A *strip* holds up to SEED_TILE_ROWS rows of the left
- * factor, unit by unit: [k units, rows]. A *panel* holds SEED_TILE_COLUMNS columns of the right one:
- * [k units, SEED_TILE_COLUMNS], with zeros where there are fewer columns. Left bytes are unsigned
- * with 128 for zero, right ones signed.
+ * one lane of a dot-product instruction takes. A *strip* holds up to SEED_TILE_ROWS rows of the
+ * left factor, unit by unit: [k units, rows]. A *panel* holds SEED_TILE_COLUMNS columns of the
+ * right one: [k units, SEED_TILE_COLUMNS], with zeros where there are fewer columns. Left bytes are
+ * unsigned with 128 for zero, right ones signed.
  */
 #define SEED_TILE_ROWS 12
 #define SEED_TILE_COLUMNS 32
@@ -34,14 +34,14 @@ static inline gsize
 seed_tile_panels_size (SeedPrecision precision, gsize k, gsize n)
 {
   return (n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS * SEED_TILE_COLUMNS *
-      seed_tile_units (precision, k);
+         seed_tile_units (precision, k);
 }
 
 /* Where strip @strip of @n_strips of @rows rows begins; strips differ by one row at most. */
 static inline guint
 seed_tile_strip (guint rows, guint n_strips, guint strip)
 {
-  return (guint)((guint64)rows * strip / n_strips);
+  return (guint) ((guint64) rows * strip / n_strips);
 }
 
 static inline guint
@@ -59,12 +59,12 @@ typedef struct {
   const guint32 *a;
   const guint32 *b;
   guint m, n;
-  gsize units;                                     /* along k */
-  gsize panel_stride;                              /* units from one panel to the next */
-  const float *row_scale;                          /* [m] int8 */
-  const float *column_scale;                       /* [n] int8 */
-  const gint32 *column_shift;                      /* [n] int8: 128 times the sum of a column */
-  const float *bias;                               /* [n] or NULL */
+  gsize units;                /* along k */
+  gsize panel_stride;         /* units from one panel to the next */
+  const float *row_scale;     /* [m] int8 */
+  const float *column_scale;  /* [n] int8 */
+  const gint32 *column_shift; /* [n] int8: 128 times the sum of a column */
+  const float *bias;          /* [n] or NULL */
   gboolean activate;
   SeedActivation activation;
   const float *residual; /* [m, n] or NULL; may be c */

@@ -19,25 +19,25 @@ typedef struct {
 static gsize
 qkv_offset (const SeedVit *vit, guint image, guint head)
 {
-  return (gsize)image * vit->n_tokens * 3 * vit->config.dim + (gsize)head * vit->head_dim;
+  return (gsize) image * vit->n_tokens * 3 * vit->config.dim + (gsize) head * vit->head_dim;
 }
 
 static gsize
 row_offset (const SeedVit *vit, guint image, guint head)
 {
-  return (gsize)image * vit->n_tokens * vit->config.dim + (gsize)head * vit->head_dim;
+  return (gsize) image * vit->n_tokens * vit->config.dim + (gsize) head * vit->head_dim;
 }
 
 static gsize
 probs_offset (const SeedVit *vit, guint image, guint head)
 {
-  return ((gsize)image * vit->config.heads + head) * vit->n_tokens * vit->n_tokens;
+  return ((gsize) image * vit->config.heads + head) * vit->n_tokens * vit->n_tokens;
 }
 
 static real
 attention_scale (const SeedVit *vit)
 {
-  return (real)(1 / sqrt ((double)vit->head_dim));
+  return (real) (1 / sqrt ((double) vit->head_dim));
 }
 
 /* The backend's own, which does not keep the probabilities. */
@@ -51,14 +51,14 @@ fused_item (const Region *region, guint item)
   SeedRange rows = seed_split (vit->n_tokens, region->row_blocks, item % region->row_blocks, 1);
   gsize at = qkv_offset (vit, image, head), out = row_offset (vit, image, head) + rows.begin * d;
   SeedAttention attention = { .type = vit->rows_type,
-    .n_queries = (guint)rows.n,
+    .n_queries = (guint) rows.n,
     .n_keys = vit->n_tokens,
     .dim = vit->head_dim,
     .scale = attention_scale (vit),
     .q = seed_vit_row (vit, region->block->qkv, at + rows.begin * 3 * d, 1),
     .k = seed_vit_row (vit, region->block->qkv, at + d, 1),
     .v = seed_vit_row (vit, region->block->qkv, at + 2 * d, 1),
-    .stride = 3 * (gsize)d,
+    .stride = 3 * (gsize) d,
     .out = seed_vit_row (vit, region->block->attended, out, 1),
     .out_stride = d };
 
@@ -73,12 +73,12 @@ forward_item (const Region *region, guint item, real *scratch)
   guint head = item / region->row_blocks % vit->config.heads;
   guint image = item / region->row_blocks / vit->config.heads;
   SeedRange rows = seed_split (tokens, region->row_blocks, item % region->row_blocks, 1);
-  const real *q = (const real *)region->block->qkv + qkv_offset (vit, image, head);
+  const real *q = (const real *) region->block->qkv + qkv_offset (vit, image, head);
   real *probs = region->block->probs
                     ? region->block->probs + probs_offset (vit, image, head) + rows.begin * tokens
                     : scratch;
   SeedGemm scores = { .transpose_b = TRUE,
-    .m = (guint)rows.n,
+    .m = (guint) rows.n,
     .n = tokens,
     .k = vit->head_dim,
     .alpha = 1,
@@ -88,7 +88,7 @@ forward_item (const Region *region, guint item, real *scratch)
     .stride_b = 3 * d,
     .c = probs,
     .stride_c = tokens };
-  SeedGemm mix = { .m = (guint)rows.n,
+  SeedGemm mix = { .m = (guint) rows.n,
     .n = vit->head_dim,
     .k = tokens,
     .alpha = 1,
@@ -96,11 +96,11 @@ forward_item (const Region *region, guint item, real *scratch)
     .stride_a = tokens,
     .b = q + 2 * d,
     .stride_b = 3 * d,
-    .c = (real *)region->block->attended + row_offset (vit, image, head) + rows.begin * d,
+    .c = (real *) region->block->attended + row_offset (vit, image, head) + rows.begin * d,
     .stride_c = d };
 
   vit->backend->gemm_serial (&scores);
-  vit->kernels->softmax (probs, (guint)rows.n, tokens, attention_scale (vit));
+  vit->kernels->softmax (probs, (guint) rows.n, tokens, attention_scale (vit));
   vit->backend->gemm_serial (&mix);
 }
 
@@ -113,7 +113,7 @@ backward_item (const Region *region, guint item, real *scratch)
   const SeedVit *vit = region->vit;
   guint d = vit->config.dim, tokens = vit->n_tokens, e = vit->head_dim;
   guint head = item % vit->config.heads, image = item / vit->config.heads;
-  const real *q = (const real *)region->block->qkv + qkv_offset (vit, image, head);
+  const real *q = (const real *) region->block->qkv + qkv_offset (vit, image, head);
   const real *probs = region->block->probs + probs_offset (vit, image, head);
   const real *d_out = region->d_attended + row_offset (vit, image, head);
   real *d_q = region->d_qkv + qkv_offset (vit, image, head);
@@ -179,11 +179,11 @@ chunk_task (guint task, gpointer data)
 
   for (gsize i = 0; i < items.n; i++)
     if (region->d_qkv)
-      backward_item (region, (guint)(items.begin + i), scratch);
+      backward_item (region, (guint) (items.begin + i), scratch);
     else if (vit->backend->attention && !region->block->probs)
-      fused_item (region, (guint)(items.begin + i));
+      fused_item (region, (guint) (items.begin + i));
     else
-      forward_item (region, (guint)(items.begin + i), scratch);
+      forward_item (region, (guint) (items.begin + i), scratch);
 }
 
 static void

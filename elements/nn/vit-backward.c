@@ -94,7 +94,7 @@ norm_apply_task (guint task, gpointer data)
   gsize d = region->vit->config.dim;
   SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
 
-  region->vit->kernels->norm_apply (region->x + rows.begin * d, (guint)rows.n, (guint)d,
+  region->vit->kernels->norm_apply (region->x + rows.begin * d, (guint) rows.n, (guint) d,
       region->gamma, region->beta, region->mean + rows.begin, region->rstd + rows.begin,
       region->y + rows.begin * d);
 }
@@ -108,7 +108,7 @@ norm_backward_task (guint task, gpointer data)
   real *part = region->vit->d_norm + 2 * d * task;
 
   memset (part, 0, 2 * d * sizeof *part);
-  region->vit->kernels->norm_backward (region->x + rows.begin * d, (guint)rows.n, (guint)d,
+  region->vit->kernels->norm_backward (region->x + rows.begin * d, (guint) rows.n, (guint) d,
       region->gamma, region->mean + rows.begin, region->rstd + rows.begin,
       region->dy + rows.begin * d, region->dx + rows.begin * d, part, part + d);
 }
@@ -154,8 +154,8 @@ activation_task (guint task, gpointer data)
   SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
   real *d_hidden = vit->d_hidden + rows.begin * m;
 
-  vit->kernels->activation_backward[vit->config.activation](
-      region->pre + rows.begin * m, d_hidden, rows.n * m, d_hidden, (real *)vit->hidden + rows.begin * m);
+  vit->kernels->activation_backward[vit->config.activation](region->pre + rows.begin * m, d_hidden,
+      rows.n * m, d_hidden, (real *) vit->hidden + rows.begin * m);
 }
 
 /* d_stream: from the gradient after the MLP to that before it. */
@@ -221,7 +221,7 @@ attention_backward (const Backward *back, guint index)
   norm_backward (back, &norm, offset[SEED_VIT_NORM1_WEIGHT], offset[SEED_VIT_NORM1_BIAS]);
 }
 
-/* The rows of an image's words, without its CLS token. */
+/* The rows of an image's words, without those before them. */
 static void
 gather_task (guint image, gpointer data)
 {
@@ -229,7 +229,8 @@ gather_task (guint image, gpointer data)
   gsize d = vit->config.dim;
 
   memcpy (vit->embedded + image * vit->n_words * d,
-      vit->d_stream + (image * (gsize)vit->n_tokens + 1) * d, vit->n_words * d * sizeof (real));
+      vit->d_stream + (image * (gsize) vit->n_tokens + vit->n_prefix) * d,
+      vit->n_words * d * sizeof (real));
 }
 
 static void
@@ -238,11 +239,16 @@ embed_backward (const Backward *back)
   SeedVit *vit = back->vit;
   const gsize *offset = vit->layout->offset;
   guint d = vit->config.dim;
-  gsize image_size = (gsize)vit->n_tokens * d;
+  guint cls = vit->config.no_cls ? 0 : d, registers = vit->config.n_registers * d;
+  gsize image_size = (gsize) vit->n_tokens * d;
 
   column_sum (vit, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
       back->grads + offset[SEED_VIT_POS]);
-  column_sum (vit, vit->d_stream, image_size, vit->n, d, back->grads + offset[SEED_VIT_CLS]);
+  if (cls > 0)
+    column_sum (vit, vit->d_stream, image_size, vit->n, cls, back->grads + offset[SEED_VIT_CLS]);
+  if (registers > 0)
+    column_sum (vit, vit->d_stream + cls, image_size, vit->n, registers,
+        back->grads + offset[SEED_VIT_REGISTERS]);
   seed_pool_run (vit->n, gather_task, vit);
   linear_backward (back, offset[SEED_VIT_PATCH_WEIGHT], offset[SEED_VIT_PATCH_BIAS], d,
       vit->word_size, vit->word_values, vit->embedded, vit->n * vit->n_words, NULL);
@@ -264,7 +270,7 @@ seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, real *gr
 
   g_return_if_fail (vit->train && vit->n > 0);
 
-  memset (vit->d_stream, 0, (gsize)back.rows * vit->config.dim * sizeof *vit->d_stream);
+  memset (vit->d_stream, 0, (gsize) back.rows * vit->config.dim * sizeof *vit->d_stream);
   norm_backward (&back, &norm, offset[SEED_VIT_NORM_WEIGHT], offset[SEED_VIT_NORM_BIAS]);
   for (guint i = vit->config.depth; i-- > 0;) {
     mlp_backward (&back, i);

@@ -7,6 +7,7 @@
 
 /* Rows that a task takes from one attention to the next; their activations should stay in L2. */
 #define BLOCK_ROWS 96
+#define GATE_PART 256 /* elements at a time */
 
 typedef struct {
   SeedVit *vit;
@@ -21,32 +22,38 @@ words_task (guint task, gpointer data)
 {
   const Words *region = data;
   const SeedVit *vit = region->vit;
-  SeedRange range = seed_split ((gsize)vit->n * vit->n_words, region->n_tasks, task, 1);
+  SeedRange range = seed_split ((gsize) vit->n * vit->n_words, region->n_tasks, task, 1);
 
   const guint8 *words = region->words + range.begin * vit->word_size;
   void *values = seed_vit_row (vit, vit->word_values, range.begin, vit->word_size);
   guint channel_size = vit->word_size / 3;
 
   if (vit->rows_type == SEED_ROWS_BF16)
-    vit->kernels->words_bf16 (
-        words, range.n, channel_size, region->scale, region->shift, values);
+    vit->kernels->words_bf16 (words, range.n, channel_size, region->scale, region->shift, values);
   else
     vit->kernels->words (words, range.n, channel_size, region->scale, region->shift, values);
 }
 
-/* Row 0 of an image is the CLS token, the others are its embedded words; each plus its position. */
+/* The rows of an image: CLS, registers, its embedded words; each plus its position. */
 static void
 tokens_task (guint image, gpointer data)
 {
   const Words *region = data;
   const SeedVit *vit = region->vit;
-  const SeedVitLayout *layout = &region->weights->layout;
-  gsize d = vit->config.dim;
-  real *rows = vit->blocks[0].in + image * vit->n_tokens * d;
+  const real *values = region->weights->values;
+  const gsize *offset = region->weights->layout.offset;
+  gsize d = vit->config.dim, registers = vit->config.n_registers * d;
+  real *rows = vit->blocks[0].in + image * vit->n_tokens * d, *next = rows;
 
-  memcpy (rows, region->weights->values + layout->offset[SEED_VIT_CLS], d * sizeof *rows);
-  memcpy (rows + d, vit->embedded + image * vit->n_words * d, vit->n_words * d * sizeof *rows);
-  vit->kernels->add (region->weights->values + layout->offset[SEED_VIT_POS], vit->n_tokens * d, rows);
+  if (!vit->config.no_cls) {
+    memcpy (next, values + offset[SEED_VIT_CLS], d * sizeof *rows);
+    next += d;
+  }
+  if (registers > 0)
+    memcpy (next, values + offset[SEED_VIT_REGISTERS], registers * sizeof *rows);
+  next += registers;
+  memcpy (next, vit->embedded + image * vit->n_words * d, vit->n_words * d * sizeof *rows);
+  vit->kernels->add (values + offset[SEED_VIT_POS], vit->n_tokens * d, rows);
 }
 
 static void
@@ -94,12 +101,12 @@ norm_task (guint task, gpointer data)
   gsize begin = region->rows->rows.begin + part.begin;
 
   if (region->y_type == SEED_ROWS_BF16)
-    vit->kernels->norm_forward_bf16 (region->x + begin * d, (guint)part.n, (guint)d, region->gamma,
-        region->beta, vit->config.ln_eps, (SeedBf16 *)region->y + begin * d, region->mean + begin,
-        region->rstd + begin);
+    vit->kernels->norm_forward_bf16 (region->x + begin * d, (guint) part.n, (guint) d,
+        region->gamma, region->beta, vit->config.ln_eps, (SeedBf16 *) region->y + begin * d,
+        region->mean + begin, region->rstd + begin);
   else
-    vit->kernels->norm_forward (region->x + begin * d, (guint)part.n, (guint)d, region->gamma,
-        region->beta, vit->config.ln_eps, (real *)region->y + begin * d, region->mean + begin,
+    vit->kernels->norm_forward (region->x + begin * d, (guint) part.n, (guint) d, region->gamma,
+        region->beta, vit->config.ln_eps, (real *) region->y + begin * d, region->mean + begin,
         region->rstd + begin);
 }
 
@@ -112,6 +119,16 @@ norm_rows (const Rows *rows, Norm *region)
     norm_task (0, region);
   else
     seed_pool_run (region->n_tasks, norm_task, region);
+}
+
+void
+seed_vit_norm_rows (const SeedVit *vit, const real *x, guint n, const real *gamma, const real *beta,
+    real *y, real *mean, real *rstd)
+{
+  Rows rows = { .vit = (SeedVit *) vit, .rows = { 0, n } };
+  Norm region = { .x = x, .gamma = gamma, .beta = beta, .y = y, .mean = mean, .rstd = rstd };
+
+  norm_rows (&rows, &region);
 }
 
 static void
@@ -129,10 +146,10 @@ norm (const Rows *rows, const real *x, gsize gamma, gsize beta, real *mean, real
   norm_rows (rows, &region);
 }
 
-/* @x [R, in] and @y [R, out] of the whole batch, of the types that the epilogue says. */
+/* @x and @y of the whole batch, of the types that the epilogue says. */
 static void
-linear (const Rows *rows, const SeedPackedLinear *packed, const void *x, guint in,
-    SeedEpilogue epilogue, void *y, guint out)
+linear (const Rows *rows, const SeedPackedLinear *packed, const void *x, guint x_stride,
+    SeedEpilogue epilogue, void *y, guint y_stride)
 {
   const SeedBackend *backend = rows->vit->backend;
   gsize begin = rows->rows.begin;
@@ -142,8 +159,8 @@ linear (const Rows *rows, const SeedPackedLinear *packed, const void *x, guint i
   if (epilogue.residual)
     epilogue.residual += begin * epilogue.residual_stride;
   (rows->serial ? backend->linear_rows : backend->linear) (packed,
-      (const char *)x + begin * in * x_size, in, (guint)rows->rows.n, &epilogue,
-      (char *)y + begin * out * y_size, out);
+      (const char *) x + begin * x_stride * x_size, x_stride, (guint) rows->rows.n, &epilogue,
+      (char *) y + begin * y_stride * y_size, y_stride);
 }
 
 typedef struct {
@@ -166,15 +183,61 @@ activation_task (guint task, gpointer data)
       region->x + begin * m, part.n * m, region->y + begin * m);
 }
 
+/* first = f (first) * second */
+static void
+gate (const SeedVit *vit, real *first, const real *second, gsize n)
+{
+  vit->kernels->activation[vit->config.activation](first, n, first);
+  for (gsize i = 0; i < n; i++)
+    first[i] *= second[i];
+}
+
+static void
+gate_bf16 (const SeedVit *vit, SeedBf16 *first, const SeedBf16 *second, gsize n)
+{
+  real x[GATE_PART], y[GATE_PART];
+
+  for (gsize part = 0; part < n; part += GATE_PART) {
+    gsize size = MIN (GATE_PART, n - part);
+
+    for (gsize i = 0; i < size; i++) {
+      x[i] = (real) seed_bf16_to_float (first[part + i]);
+      y[i] = (real) seed_bf16_to_float (second[part + i]);
+    }
+    gate (vit, x, y, size);
+    vit->kernels->to_bf16 (x, size, first + part);
+  }
+}
+
+/* In place: the first half of each row becomes f (first half) * second half. */
+static void
+gate_task (guint task, gpointer data)
+{
+  const Activation *region = data;
+  SeedVit *vit = region->rows->vit;
+  gsize m = vit->config.mlp_dim;
+  SeedRange part = seed_split (region->rows->rows.n, region->n_tasks, task, 1);
+
+  for (gsize r = 0; r < part.n; r++) {
+    void *row = seed_vit_row (vit, vit->hidden, region->rows->rows.begin + part.begin + r, 2 * m);
+
+    if (vit->rows_type == SEED_ROWS_BF16)
+      gate_bf16 (vit, row, (SeedBf16 *) row + m, m);
+    else
+      gate (vit, row, (real *) row + m, m);
+  }
+}
+
 static void
 activate (const Rows *rows, const real *x, real *y)
 {
   Activation region = { rows, x, y, rows->serial ? 1 : seed_vit_row_tasks (rows->rows.n) };
+  SeedPoolFunc task = rows->vit->config.gated ? gate_task : activation_task;
 
   if (rows->serial)
-    activation_task (0, &region);
+    task (0, &region);
   else
-    seed_pool_run (region.n_tasks, activation_task, &region);
+    seed_pool_run (region.n_tasks, task, &region);
 }
 
 static void
@@ -190,8 +253,7 @@ attention_in (const Rows *rows, guint index)
 
   norm (rows, block->in, offset[SEED_VIT_NORM1_WEIGHT], offset[SEED_VIT_NORM1_BIAS], block->mean1,
       block->rstd1);
-  linear (
-      rows, rows->weights->block[index][SEED_VIT_QKV], vit->normed, d, qkv, block->qkv, 3 * d);
+  linear (rows, rows->weights->block[index][SEED_VIT_QKV], vit->normed, d, qkv, block->qkv, 3 * d);
 }
 
 static void
@@ -217,9 +279,10 @@ mlp (const Rows *rows, guint index)
   const SeedVitBlock *block = &vit->blocks[index];
   const gsize *offset = rows->weights->layout.block[index];
   const real *values = rows->weights->values;
-  guint d = vit->config.dim, m = vit->config.mlp_dim;
+  guint d = vit->config.dim, in = vit->mlp_in;
+  gboolean gated = vit->config.gated;
   SeedEpilogue fc1 = { .bias = values + offset[SEED_VIT_FC1_BIAS],
-    .activate = !vit->train,
+    .activate = !vit->train && !gated,
     .activation = vit->config.activation,
     .x_type = vit->rows_type,
     .y_type = vit->rows_type };
@@ -231,39 +294,59 @@ mlp (const Rows *rows, guint index)
   norm (rows, block->mid, offset[SEED_VIT_NORM2_WEIGHT], offset[SEED_VIT_NORM2_BIAS], block->mean2,
       block->rstd2);
   linear (rows, rows->weights->block[index][SEED_VIT_FC1], vit->normed, d, fc1,
-      vit->train ? block->pre : vit->hidden, m);
-  if (vit->train)
+      vit->train ? block->pre : vit->hidden, in);
+  if (vit->train || gated)
     activate (rows, block->pre, vit->hidden);
-  linear (rows, rows->weights->block[index][SEED_VIT_FC2], vit->hidden, m, fc2, block->out, d);
+  linear (rows, rows->weights->block[index][SEED_VIT_FC2], vit->hidden, in, fc2, block->out, d);
+}
+
+/* To @y in `real`. */
+static void
+norm_to (const Rows *rows, const real *x, SeedVitTensor gamma, SeedVitTensor beta, real *y)
+{
+  const SeedVitWeights *weights = rows->weights;
+  Norm region = { .x = x,
+    .gamma = weights->values + weights->layout.offset[gamma],
+    .beta = weights->values + weights->layout.offset[beta],
+    .y = y,
+    .mean = rows->vit->mean,
+    .rstd = rows->vit->rstd };
+
+  norm_rows (rows, &region);
+}
+
+static void
+pre_norm (const Rows *rows)
+{
+  real *x = rows->vit->blocks[0].in;
+
+  norm_to (rows, x, SEED_VIT_PRE_NORM_WEIGHT, SEED_VIT_PRE_NORM_BIAS, x);
 }
 
 static void
 final_norm (const Rows *rows)
 {
   SeedVit *vit = rows->vit;
-  const gsize *offset = rows->weights->layout.offset;
-  Norm region = { .x = vit->blocks[vit->config.depth - 1].out,
-    .gamma = rows->weights->values + offset[SEED_VIT_NORM_WEIGHT],
-    .beta = rows->weights->values + offset[SEED_VIT_NORM_BIAS],
-    .y = vit->out,
-    .y_type = SEED_ROWS_REAL,
-    .mean = vit->mean,
-    .rstd = vit->rstd };
 
-  norm_rows (rows, &region);
+  norm_to (rows, vit->blocks[vit->config.depth - 1].out, SEED_VIT_NORM_WEIGHT, SEED_VIT_NORM_BIAS,
+      vit->out);
 }
 
 /* From the attention of block @index - 1 to that of block @index: what is between looks at rows. */
 static void
 between_attentions (const Rows *rows, guint index)
 {
+  const SeedVitConfig *config = &rows->vit->config;
+
   if (index > 0) {
     attention_out (rows, index - 1);
     mlp (rows, index - 1);
+  } else if (config->pre_norm) {
+    pre_norm (rows);
   }
-  if (index < rows->vit->config.depth)
+  if (index < config->depth)
     attention_in (rows, index);
-  else
+  else if (config->norm_place == SEED_VIT_NORM_ROWS)
     final_norm (rows);
 }
 
@@ -288,9 +371,16 @@ static guint
 n_row_blocks (gsize rows)
 {
   guint threads = seed_pool_n_threads ();
-  guint blocks = (guint)((rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+  guint blocks = (guint) ((rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
 
-  return (guint)MIN ((blocks + threads - 1) / threads * threads, rows);
+  return (guint) MIN ((blocks + threads - 1) / threads * threads, rows);
+}
+
+const real *
+seed_vit_rows (const SeedVit *vit)
+{
+  return vit->config.norm_place == SEED_VIT_NORM_ROWS ? vit->out
+                                                      : vit->blocks[vit->config.depth - 1].out;
 }
 
 const real *
@@ -305,7 +395,7 @@ seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights, const floa
 
   vit->n = n;
   embed (vit, weights, scale, shift, words);
-  region.all.rows.n = (gsize)n * vit->n_tokens;
+  region.all.rows.n = (gsize) n * vit->n_tokens;
   region.n_tasks = n_row_blocks (region.all.rows.n);
   for (region.index = 0; region.index <= vit->config.depth; region.index++) {
     if (vit->backend->linear_rows)
@@ -315,7 +405,7 @@ seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights, const floa
     if (region.index < vit->config.depth)
       seed_vit_attention_forward (vit, &vit->blocks[region.index]);
   }
-  return vit->out;
+  return seed_vit_rows (vit);
 }
 
 const real *

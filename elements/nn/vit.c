@@ -26,7 +26,7 @@ carve_elements (Arena *arena, gsize rows, gsize columns, gsize element_size)
   if (__builtin_mul_overflow (rows, columns, &size) ||
       __builtin_mul_overflow (size, element_size, &size) ||
       __builtin_add_overflow (size, ALIGN - 1, &size) ||
-      __builtin_add_overflow (arena->used, size & ~(gsize)(ALIGN - 1), &arena->used))
+      __builtin_add_overflow (arena->used, size & ~(gsize) (ALIGN - 1), &arena->used))
     arena->overflow = TRUE;
   return arena->base ? arena->base + start : NULL;
 }
@@ -41,8 +41,8 @@ carve (Arena *arena, gsize rows, gsize columns)
 static void *
 carve_rows (const SeedVit *vit, Arena *arena, gsize rows, gsize columns)
 {
-  return carve_elements (arena, rows, columns,
-      vit->rows_type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real));
+  return carve_elements (
+      arena, rows, columns, vit->rows_type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real));
 }
 
 static void
@@ -54,7 +54,7 @@ carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
   block->rstd1 = carve (arena, rows, 1);
   block->mean2 = carve (arena, rows, 1);
   block->rstd2 = carve (arena, rows, 1);
-  block->qkv = carve_rows (vit, arena, rows, 3 * (gsize)d);
+  block->qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
   block->attended = carve_rows (vit, arena, rows, d);
   if (vit->train) {
     block->mid = carve (arena, rows, d);
@@ -62,6 +62,20 @@ carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
     block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
     block->pre = carve (arena, rows, vit->config.mlp_dim);
   }
+}
+
+static void
+carve_pool (SeedVit *vit, Arena *arena)
+{
+  guint d = vit->config.dim;
+
+  vit->pooled = carve (arena, vit->max_batch, d);
+  vit->pool_normed = carve (arena, vit->max_batch, d);
+  if (vit->config.pool != SEED_VIT_POOL_ATTENTION)
+    return;
+  vit->pool_probs = carve (arena, (gsize) vit->max_batch * vit->config.heads, vit->n_tokens);
+  vit->pool_mixed = carve (arena, (gsize) vit->max_batch * vit->config.heads, d);
+  vit->pool_hidden = carve (arena, vit->max_batch, vit->config.mlp_dim);
 }
 
 static void
@@ -88,25 +102,26 @@ carve_blocks (SeedVit *vit, Arena *arena, gsize rows)
 static void
 carve_all (SeedVit *vit, Arena *arena)
 {
-  gsize rows = (gsize)vit->max_batch * vit->n_tokens;
-  gsize words = (gsize)vit->max_batch * vit->n_words;
+  gsize rows = (gsize) vit->max_batch * vit->n_tokens;
+  gsize words = (gsize) vit->max_batch * vit->n_words;
   guint d = vit->config.dim;
 
   carve_blocks (vit, arena, rows);
   vit->word_values = carve_rows (vit, arena, words, vit->word_size);
   vit->embedded = carve (arena, words, d);
   vit->normed = carve_rows (vit, arena, rows, d);
-  vit->hidden = carve_rows (vit, arena, rows, vit->config.mlp_dim);
+  vit->hidden = carve_rows (vit, arena, rows, vit->mlp_in);
   vit->mean = carve (arena, rows, 1);
   vit->rstd = carve (arena, rows, 1);
   vit->out = carve (arena, rows, d);
   vit->scratch = carve (arena, vit->n_chunks, vit->scratch_size);
+  carve_pool (vit, arena);
   if (vit->train) {
     vit->d_stream = carve (arena, rows, d);
     vit->d_rows = carve (arena, rows, d);
-    vit->d_qkv = carve (arena, rows, 3 * (gsize)d);
+    vit->d_qkv = carve (arena, rows, 3 * (gsize) d);
     vit->d_hidden = carve (arena, rows, vit->config.mlp_dim);
-    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize)d);
+    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
   }
 }
 
@@ -122,7 +137,7 @@ allocate (SeedVit *vit, GError **error)
     g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
         "no memory for the activations of %u images of %u tokens (%.1f GiB); use a smaller batch, "
         "image size or model",
-        vit->max_batch, vit->n_tokens, arena.overflow ? INFINITY : (double)arena.used / (1 << 30));
+        vit->max_batch, vit->n_tokens, arena.overflow ? INFINITY : (double) arena.used / (1 << 30));
     return FALSE;
   }
   memset (vit->memory, 0, arena.used); /* so that no frame pays for page faults */
@@ -139,13 +154,32 @@ set_geometry (SeedVit *vit)
   guint query_rows;
 
   vit->n_words = seed_vit_config_n_words (config);
-  vit->n_tokens = 1 + vit->n_words;
+  vit->n_prefix = seed_vit_config_n_prefix (config);
+  vit->n_tokens = seed_vit_config_n_rows (config);
+  vit->mlp_in = (config->gated ? 2 : 1) * config->mlp_dim;
   vit->word_size = 3 * config->patch_size * config->patch_size;
   vit->head_dim = config->dim / config->heads;
   /* a line of its own for each chunk; backward needs all queries of a head at once */
   query_rows = vit->train ? vit->n_tokens : MIN (vit->n_tokens, SEED_VIT_ATTENTION_ROWS);
-  vit->scratch_size = ((gsize)query_rows * vit->n_tokens + 15) & ~(gsize)15;
+  vit->scratch_size = ((gsize) query_rows * vit->n_tokens + 15) & ~(gsize) 15;
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
+}
+
+static gboolean
+check_trainable (const SeedVitConfig *config, GError **error)
+{
+  const char *what = config->pre_norm                           ? "a norm before the blocks"
+                     : config->gated                            ? "a gated MLP"
+                     : config->norm_place != SEED_VIT_NORM_ROWS ? "a norm of the summary alone"
+                     : config->pool == SEED_VIT_POOL_ATTENTION  ? "attention pooling"
+                     : config->projection_dim > 0               ? "a projection"
+                                                                : NULL;
+
+  if (!what)
+    return TRUE;
+  g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+      "a transformer with %s can be run but not trained; train a plain one", what);
+  return FALSE;
 }
 
 SeedVit *
@@ -161,7 +195,8 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
 {
   g_autoptr (SeedVit) vit = NULL;
 
-  if (!seed_vit_config_check (config, error) || !seed_backend_self_test (error))
+  if (!seed_vit_config_check (config, error) || (train && !check_trainable (config, error)) ||
+      !seed_backend_self_test (error))
     return NULL;
 
   vit = g_new0 (SeedVit, 1);
@@ -172,7 +207,7 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   vit->rows_type = train ? SEED_ROWS_REAL : backend->rows_type;
   vit->kernels = seed_kernels_get ();
   set_geometry (vit);
-  if (max_batch == 0 || (guint64)max_batch * vit->n_tokens > G_MAXINT32) {
+  if (max_batch == 0 || (guint64) max_batch * vit->n_tokens > G_MAXINT32) {
     g_set_error (error, SEED_ERROR, max_batch ? SEED_ERROR_LIMIT : SEED_ERROR_INVALID,
         "batch of %u images is out of range for images of %u tokens; it must be 1 to %u", max_batch,
         vit->n_tokens, G_MAXINT32 / vit->n_tokens);
@@ -209,9 +244,9 @@ seed_vit_memory_bytes (const SeedVit *vit)
 guint
 seed_vit_row_tasks (gsize rows)
 {
-  gsize most = (gsize)CHUNKS_PER_THREAD * seed_pool_n_threads ();
+  gsize most = (gsize) CHUNKS_PER_THREAD * seed_pool_n_threads ();
 
-  return (guint)CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
+  return (guint) CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
 }
 
 /* What is packed of a block. */
@@ -246,8 +281,13 @@ seed_vit_weights_new_with (const SeedVitConfig *config, const SeedParams *params
   for (guint i = 0; i < config->depth; i++) {
     weights->block[i][SEED_VIT_QKV] = weights->backend->packed_new (3 * d, d);
     weights->block[i][SEED_VIT_PROJ] = weights->backend->packed_new (d, d);
-    weights->block[i][SEED_VIT_FC1] = weights->backend->packed_new (m, d);
+    weights->block[i][SEED_VIT_FC1] = weights->backend->packed_new ((config->gated ? 2 : 1) * m, d);
     weights->block[i][SEED_VIT_FC2] = weights->backend->packed_new (d, m);
+  }
+  if (config->pool == SEED_VIT_POOL_ATTENTION) {
+    weights->pool_heads = config->heads;
+    weights->pool_dim = d;
+    weights->pool_scores = g_new0 (real, (gsize) config->heads * d);
   }
   if (values)
     seed_vit_weights_pack (weights, values);
@@ -266,6 +306,7 @@ seed_vit_weights_free (SeedVitWeights *weights)
       weights->backend->packed_free (weights->block[i][l]);
   g_free (weights->block);
   free (weights->own_values);
+  g_free (weights->pool_scores);
   seed_vit_layout_clear (&weights->layout);
   g_free (weights);
 }
@@ -280,6 +321,8 @@ seed_vit_weights_pack (SeedVitWeights *weights, const real *values)
   for (guint i = 0; i < weights->depth; i++)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
       backend->pack (weights->block[i][l], values + weights->layout.block[i][packed_tensors[l]]);
+  if (weights->pool_scores)
+    seed_vit_summary_prepare (weights);
 }
 
 static gboolean
@@ -296,8 +339,7 @@ is_packed (const SeedVitWeights *weights, gsize offset)
 
 /* Every offset of the layout that is @from becomes @to. */
 static void
-move_offset (
-    const SeedVitLayout *old, SeedVitLayout *layout, guint depth, gsize from, gsize to)
+move_offset (const SeedVitLayout *old, SeedVitLayout *layout, guint depth, gsize from, gsize to)
 {
   for (guint t = 0; t < SEED_VIT_N_TENSORS; t++)
     if (old->offset[t] == from)
@@ -308,7 +350,8 @@ move_offset (
         layout->block[i][t] = to;
 }
 
-/* Two passes over the tensors that are not packed: sizes, then copies with a layout of their own. */
+/* Two passes over the tensors that are not packed: sizes, then copies with a layout of their own.
+ */
 gboolean
 seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
 {
@@ -319,7 +362,7 @@ seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
     return weights->own_values != NULL;
   for (guint i = 0; i < params->n; i++)
     if (!is_packed (weights, params->items[i].offset))
-      used += (params->items[i].size + ALIGN - 1) & ~(gsize)(ALIGN - 1);
+      used += (params->items[i].size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
   weights->own_size = MAX (used, ALIGN) * sizeof (real);
   weights->own_values = aligned_alloc (ALIGN, weights->own_size);
   if (!weights->own_values)
@@ -332,15 +375,15 @@ seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
 
     if (is_packed (weights, param->offset))
       continue;
-    memcpy (weights->own_values + used, weights->values + param->offset,
-        param->size * sizeof (real));
-    used += (param->size + ALIGN - 1) & ~(gsize)(ALIGN - 1);
+    memcpy (
+        weights->own_values + used, weights->values + param->offset, param->size * sizeof (real));
+    used += (param->size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
   }
   used = 0;
   for (guint i = 0; i < params->n; i++)
     if (!is_packed (weights, params->items[i].offset)) {
       move_offset (&old, &weights->layout, weights->depth, params->items[i].offset, used);
-      used += (params->items[i].size + ALIGN - 1) & ~(gsize)(ALIGN - 1);
+      used += (params->items[i].size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
     }
   weights->values = weights->own_values;
   g_free (old.block);
@@ -350,8 +393,10 @@ seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
 gsize
 seed_vit_weights_bytes (const SeedVitWeights *weights)
 {
-  gsize bytes = weights->own_size + sizeof *weights + weights->backend->packed_bytes (weights->patch) +
-                weights->depth * (sizeof *weights->block + sizeof *weights->layout.block);
+  gsize bytes = sizeof *weights + weights->own_size +
+                weights->backend->packed_bytes (weights->patch) +
+                weights->depth * (sizeof *weights->block + sizeof *weights->layout.block) +
+                (gsize) weights->pool_heads * weights->pool_dim * sizeof (real);
 
   for (guint i = 0; i < weights->depth; i++)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
@@ -370,13 +415,13 @@ seed_vit_fold_normalisation (const SeedVitConfig *config, const SeedParams *para
   g_return_if_fail (weight && bias);
   seed_vit_config_normalisation (config, scale, shift);
   for (guint row = 0; row < config->dim; row++) {
-    real *w = values + weight->offset + (gsize)row * 3 * channel_size;
+    real *w = values + weight->offset + (gsize) row * 3 * channel_size;
     double sum = 0;
 
     for (guint i = 0; i < 3 * channel_size; i++) {
-      sum += (double)w[i] * shift[i / channel_size];
+      sum += (double) w[i] * shift[i / channel_size];
       w[i] *= scale[i / channel_size];
     }
-    values[bias->offset + row] += (real)sum;
+    values[bias->offset + row] += (real) sum;
   }
 }

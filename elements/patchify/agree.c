@@ -11,7 +11,7 @@ GST_DEBUG_CATEGORY_EXTERN (seed_patchify_debug);
 #define MIN_PATCH_SIZE 4
 
 /* A buffer's size is a guint in pools, and a batch of this size is a mistake. */
-#define MAX_BATCH_BYTES ((gsize)2 << 30)
+#define MAX_BATCH_BYTES ((gsize) 2 << 30)
 #define BUFFER_ALIGN 63 /* a mask */
 
 static const char *const interpolation_names[] = { NULL, "bilinear", "bicubic" };
@@ -23,14 +23,14 @@ seed_patchify_possible_caps (SeedPatchify *self)
   GstCaps *caps = gst_caps_make_writable (gst_pad_get_pad_template_caps (self->srcpad));
 
   gst_caps_set_simple (
-      caps, "views", G_TYPE_INT, (int)s.views, "batch", G_TYPE_INT, (int)s.batch, NULL);
+      caps, "views", G_TYPE_INT, (int) s.views, "batch", G_TYPE_INT, (int) s.batch, NULL);
   if (s.image_size > 0)
-    gst_caps_set_simple (caps, "image-size", G_TYPE_INT, (int)s.image_size, NULL);
+    gst_caps_set_simple (caps, "image-size", G_TYPE_INT, (int) s.image_size, NULL);
   if (s.patch_size > 0)
-    gst_caps_set_simple (caps, "patch-size", G_TYPE_INT, (int)s.patch_size, NULL);
+    gst_caps_set_simple (caps, "patch-size", G_TYPE_INT, (int) s.patch_size, NULL);
   if (s.fit != SEED_PATCHIFY_FIT_AUTO)
     gst_caps_set_simple (caps, "fit", G_TYPE_STRING,
-        seed_fit_name ((SeedFit)(s.fit - SEED_PATCHIFY_FIT_SQUASH)), NULL);
+        seed_fit_name ((SeedFit) (s.fit - SEED_PATCHIFY_FIT_SQUASH)), NULL);
   if (s.interpolation != SEED_PATCHIFY_INTERPOLATION_AUTO)
     gst_caps_set_simple (
         caps, "interpolation", G_TYPE_STRING, interpolation_names[s.interpolation], NULL);
@@ -48,6 +48,10 @@ fixate (GstCaps *caps)
   gst_structure_fixate_field_nearest_int (s, "image-size", FALLBACK_IMAGE_SIZE);
   gst_structure_fixate_field_string (s, "fit", "squash");
   gst_structure_fixate_field_string (s, "interpolation", "bilinear");
+  if (gst_structure_has_field (s, "crop-size"))
+    gst_structure_fixate_field_nearest_int (s, "crop-size", 0);
+  if (gst_structure_has_field (s, "resize-size"))
+    gst_structure_fixate_field_nearest_int (s, "resize-size", 0);
   return gst_caps_fixate (caps);
 }
 
@@ -122,7 +126,7 @@ static gboolean
 start_pool (SeedPatchify *self, GstCaps *caps)
 {
   GstAllocationParams params = { .align = BUFFER_ALIGN };
-  guint size = (guint)(seed_patches_info_item_size (&self->info) * self->info.batch);
+  guint size = (guint) (seed_patches_info_item_size (&self->info) * self->info.batch);
   GstStructure *config;
 
   self->pool = gst_buffer_pool_new ();

@@ -13,7 +13,7 @@ static const char *const fit_names[] = {
 const char *
 seed_fit_name (SeedFit fit)
 {
-  g_return_val_if_fail ((guint)fit < G_N_ELEMENTS (fit_names), NULL);
+  g_return_val_if_fail ((guint) fit < G_N_ELEMENTS (fit_names), NULL);
   return fit_names[fit];
 }
 
@@ -22,23 +22,36 @@ seed_fit_from_name (const char *name, SeedFit *fit)
 {
   for (guint i = 0; i < G_N_ELEMENTS (fit_names); i++) {
     if (g_strcmp0 (name, fit_names[i]) == 0) {
-      *fit = (SeedFit)i;
+      *fit = (SeedFit) i;
       return TRUE;
     }
   }
   return FALSE;
 }
 
-/* The middle of the longer side. */
+/* From pixels of a side resized to @resized back to those of the frame's @side. */
 static void
-crop_box (SeedBox *box, double width, double height, double pixel_aspect)
+place_axis (const SeedWindow *window, guint resized, double side, double *begin, double *end)
 {
-  double side_x = MIN (width, height / pixel_aspect), side_y = MIN (height, width * pixel_aspect);
+  guint offset = (resized - window->crop) / 2;
 
-  box->x0 = (width - side_x) / 2;
-  box->y0 = (height - side_y) / 2;
-  box->x1 = box->x0 + side_x;
-  box->y1 = box->y0 + side_y;
+  *begin = offset * side / resized;
+  *end = (offset + window->image) * side / resized;
+}
+
+static void
+window_box (SeedBox *box, SeedFit fit, guint width, guint height, double pixel_aspect,
+    const SeedWindow *window)
+{
+  double shown = width * pixel_aspect, shorter = MIN (shown, height);
+  guint resized_x = window->resize, resized_y = window->resize;
+
+  if (fit == SEED_FIT_CROP && shown > height)
+    resized_x = (guint) (window->resize * shown / shorter);
+  else if (fit == SEED_FIT_CROP)
+    resized_y = (guint) (window->resize * (double) height / shorter);
+  place_axis (window, resized_x, width, &box->x0, &box->x1);
+  place_axis (window, resized_y, height, &box->y0, &box->y1);
 }
 
 static void
@@ -46,22 +59,32 @@ letterbox_place (SeedPlacement *place, double aspect, guint image_size)
 {
   double width = image_size * MIN (1.0, aspect), height = image_size / MAX (1.0, aspect);
 
-  place->width = MAX (1, (guint)lrint (width));
-  place->height = MAX (1, (guint)lrint (height));
+  place->width = MAX (1, (guint) lrint (width));
+  place->height = MAX (1, (guint) lrint (height));
   place->x = (image_size - place->width) / 2;
   place->y = (image_size - place->height) / 2;
+}
+
+void
+seed_fit_place_window (SeedFit fit, guint width, guint height, double pixel_aspect,
+    const SeedWindow *window, SeedPlacement *place)
+{
+  *place = (SeedPlacement){
+    .box = { 0, 0, width, height }, .width = window->image, .height = window->image
+  };
+  if (fit == SEED_FIT_LETTERBOX)
+    letterbox_place (place, width * pixel_aspect / height, window->image);
+  else
+    window_box (&place->box, fit, width, height, pixel_aspect, window);
 }
 
 void
 seed_fit_place (SeedFit fit, guint width, guint height, double pixel_aspect, guint image_size,
     SeedPlacement *place)
 {
-  *place =
-      (SeedPlacement){ .box = { 0, 0, width, height }, .width = image_size, .height = image_size };
-  if (fit == SEED_FIT_CROP)
-    crop_box (&place->box, width, height, pixel_aspect);
-  else if (fit == SEED_FIT_LETTERBOX)
-    letterbox_place (place, width * pixel_aspect / height, image_size);
+  const SeedWindow window = { image_size, image_size, image_size };
+
+  seed_fit_place_window (fit, width, height, pixel_aspect, &window, place);
 }
 
 void

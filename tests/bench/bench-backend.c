@@ -28,7 +28,7 @@ now (clockid_t clock)
   struct timespec t;
 
   clock_gettime (clock, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+  return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
 typedef void (*Work) (gpointer data);
@@ -41,7 +41,7 @@ time_once (Work work, gpointer data, Times *best)
   work (data);
   best->wall = MIN (best->wall, now (CLOCK_MONOTONIC) - wall);
   best->cpu =
-      MIN (best->cpu, (now (CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)seed_pool_n_threads ());
+      MIN (best->cpu, (now (CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double) seed_pool_n_threads ());
 }
 
 static const Times worst = { 1e9, 1e9 };
@@ -53,10 +53,10 @@ filled (gsize n, gsize size)
 
   if (size == sizeof (float))
     for (gsize i = 0; i < n; i++)
-      ((float *)x)[i] = (float)(i % 17) * 0.01f - 0.08f;
+      ((float *) x)[i] = (float) (i % 17) * 0.01f - 0.08f;
   else
     for (gsize i = 0; i < n; i++)
-      ((SeedBf16 *)x)[i] = seed_bf16_from_float ((float)(i % 17) * 0.01f - 0.08f);
+      ((SeedBf16 *) x)[i] = seed_bf16_from_float ((float) (i % 17) * 0.01f - 0.08f);
   return x;
 }
 
@@ -87,10 +87,10 @@ layer_init (Layer *l, const SeedBackend *backend, guint m, guint n, guint k, gbo
   gsize size = type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (float);
 
   *l = (Layer){ .backend = backend, .m = m, .n = n, .k = k };
-  l->times = MAX (1, (guint)(2e9 / ((double)m * n * k)));
-  l->x = filled ((gsize)m * k, size);
-  l->y = filled ((gsize)m * n, size);
-  l->weight = filled ((gsize)n * k, sizeof (float));
+  l->times = MAX (1, (guint) (2e9 / ((double) m * n * k)));
+  l->x = filled ((gsize) m * k, size);
+  l->y = filled ((gsize) m * n, size);
+  l->weight = filled ((gsize) n * k, sizeof (float));
   l->bias = filled (n, sizeof (float));
   l->packed = backend->packed_new (n, k);
   backend->pack (l->packed, l->weight);
@@ -134,7 +134,8 @@ bench_layers (const SeedBackend *backend, guint repeats)
       time_once (run_layer, &bare, &plain);
       time_once (run_layer, &gelu, &full);
     }
-    printf ("  %4u x %4u x %4u   alone %7.1f (cpu %7.1f)   bias and GELU %7.1f (cpu %7.1f) GFLOP/s\n",
+    printf (
+        "  %4u x %4u x %4u   alone %7.1f (cpu %7.1f)   bias and GELU %7.1f (cpu %7.1f) GFLOP/s\n",
         bare.m, bare.n, bare.k, gflops (&bare, plain.wall), gflops (&bare, plain.cpu),
         gflops (&gelu, full.wall), gflops (&gelu, full.cpu));
     layer_clear (&bare);
@@ -183,16 +184,16 @@ model_init (Model *b, const SeedBackend *backend, const char *size, guint n, gbo
     b->grads = filled (b->params.total, sizeof (float));
     b->m = filled (b->params.total, sizeof (float));
     b->v = filled (b->params.total, sizeof (float));
-    b->d_out = filled ((gsize)n * b->tokens * b->config.dim, sizeof (float));
+    b->d_out = filled ((gsize) n * b->tokens * b->config.dim, sizeof (float));
   }
-  wide = (gsize)n * b->tokens * MAX (b->config.mlp_dim, 3 * 16 * 16);
+  wide = (gsize) n * b->tokens * MAX (b->config.mlp_dim, 3 * 16 * 16);
   b->x = filled (wide, sizeof (float));
   b->y = filled (wide, sizeof (float));
   b->z = filled (wide, sizeof (float));
-  n_words = (gsize)n * (b->tokens - 1) * 3 * 16 * 16;
+  n_words = (gsize) n * (b->tokens - 1) * 3 * 16 * 16;
   b->words = g_malloc (n_words);
   for (gsize i = 0; i < n_words; i++)
-    b->words[i] = (guint8)seed_rng_next (&rng);
+    b->words[i] = (guint8) seed_rng_next (&rng);
 }
 
 static void
@@ -254,7 +255,7 @@ static SeedPackedLinear *
 pack_one (const SeedBackend *backend, guint out, guint in)
 {
   SeedPackedLinear *packed = backend->packed_new (out, in);
-  float *weight = filled ((gsize)out * in, sizeof (float));
+  float *weight = filled ((gsize) out * in, sizeof (float));
 
   backend->pack (packed, weight);
   if (!backend->borrows)
@@ -314,8 +315,9 @@ bench_forward (const SeedBackend *backend, guint n, guint repeats)
     time_once (multiply, &limit, &products);
   }
   extra = forward_macs (&b, TRUE) / forward_macs (&b, FALSE);
-  printf ("  ViT-S/16 224, batch %u: %8.2f ms (cpu %8.2f); its products alone %8.2f ms (cpu %8.2f); "
-          "share %.0f %% (cpu %.0f %%)\n",
+  printf (
+      "  ViT-S/16 224, batch %u: %8.2f ms (cpu %8.2f); its products alone %8.2f ms (cpu %8.2f); "
+      "share %.0f %% (cpu %.0f %%)\n",
       n, 1e3 * whole.wall, 1e3 * whole.cpu, 1e3 * products.wall * extra, 1e3 * products.cpu * extra,
       100 * products.wall * extra / whole.wall, 100 * products.cpu * extra / whole.cpu);
   limit_clear (&limit);
@@ -340,7 +342,7 @@ int
 main (int argc, char **argv)
 {
   static const char *const names[] = { "native", "onednn", "openblas" };
-  guint repeats = argc > 1 ? (guint)MAX (1, atoi (argv[1])) : DEFAULT_REPEATS;
+  guint repeats = argc > 1 ? (guint) MAX (1, atoi (argv[1])) : DEFAULT_REPEATS;
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     for (guint p = 0; p < SEED_N_PRECISIONS; p++) {

@@ -128,7 +128,7 @@ test_config_defaults (void)
     g_assert_cmpint (config.vit.activation, ==, cases[i].activation);
     g_assert_cmpfloat (config.vit.ln_eps, ==, 1e-6);
     g_assert_cmpfloat (config.vit.mean[1], ==, 0.5f);
-    g_assert_null (config.interpolation);
+    g_assert_null (config.images.interpolation);
   }
 }
 
@@ -173,7 +173,8 @@ static gboolean
 parse_preprocessor (SeedHfConfig *config, const char *text, GError **error)
 {
   *config = seed_hf_vit.defaults;
-  config->vit.image_size = 32;
+  config->family = &seed_hf_vit;
+  config->vit.image_size = config->native_size = 32;
   return seed_hf_preprocessor_parse (config, "F", text, strlen (text), error);
 }
 
@@ -196,7 +197,7 @@ assert_preprocessed (const char *text, const char *interpolation, float mean, fl
 
   parse_preprocessor (&config, text, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (config.interpolation, ==, interpolation);
+  g_assert_cmpstr (config.images.interpolation, ==, interpolation);
   g_assert_cmpfloat (config.vit.mean[2], ==, mean);
   g_assert_cmpfloat (config.vit.std[2], ==, std);
 }
