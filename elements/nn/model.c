@@ -172,6 +172,8 @@ read_model (const char *real_folder, const Wanted *wanted, const char *choice, G
     return NULL;
   }
   seed_vit_fold_normalisation (&checkpoint->config, &checkpoint->params, checkpoint->values);
+  if (wanted->backend->precision == SEED_PRECISION_INT8)
+    seed_vit_smooth (&checkpoint->config, &checkpoint->params, checkpoint->values, NULL);
   model->weights = seed_vit_weights_new_with (
       &checkpoint->config, &checkpoint->params, checkpoint->values, wanted->backend, error);
   if (!model->weights) {

@@ -22,6 +22,13 @@ void seed_vit_weights_free (SeedVitWeights *weights);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedVitWeights, seed_vit_weights_free)
 
 /*
+ * Moves magnitude between @values that multiply each other, so that int8 loses less of them; in
+ * real numbers the model stays the same. For weights that will be packed in int8.
+ */
+gboolean seed_vit_smooth (
+    const SeedVitConfig *config, const SeedParams *params, real *values, GError **error);
+
+/*
  * Copies what is read from the values besides what is packed, so that the values may go: TRUE when
  * they may. @params: the table that the weights were made with.
  */
