@@ -17,7 +17,8 @@ typedef struct {
   guint8 *words;
 } Model;
 
-/* An image is smooth and grainy at once, like a photograph; noise alone would be too easy a case. */
+/* An image is smooth and grainy at once, like a photograph; noise alone would be too easy a case.
+ */
 static guint8 *
 picture_words (const SeedVitConfig *config, guint n, SeedRng *rng)
 {
@@ -30,7 +31,7 @@ picture_words (const SeedVitConfig *config, guint n, SeedRng *rng)
         for (guint i = 0; i < p * p; i++) {
           double x = w % side * p + i % p, y = w / side * p + i / p;
           double level = 128 + 70 * sin (0.03 * x * (image + 1) + c) * cos (0.05 * y) +
-              25 * seed_rng_normal (rng);
+                         25 * seed_rng_normal (rng);
 
           *to++ = (guint8) CLAMP (level, 0, 255);
         }
@@ -38,9 +39,9 @@ picture_words (const SeedVitConfig *config, guint n, SeedRng *rng)
 }
 
 /*
- * What trained transformers are like: norm weights spread over orders of magnitude, a few channels of
- * the stream many times larger than the rest (Dettmers et al. 2022, arXiv 2208.07339; Darcet et al.
- * 2024, arXiv 2309.16588), biases that matter.
+ * What trained transformers are like: norm weights spread over orders of magnitude, a few channels
+ * of the stream many times larger than the rest (Dettmers et al. 2022, arXiv 2208.07339; Darcet et
+ * al. 2024, arXiv 2309.16588), biases that matter.
  */
 static void
 fill_trained (const Model *m, double outlier, SeedRng *rng)
@@ -106,8 +107,8 @@ run (const Model *m, const SeedBackend *backend, gboolean detach)
   vit = seed_vit_new_with (&m->config, &m->params, IMAGES, FALSE, backend, &error);
   g_assert_no_error (error);
   seed_vit_config_normalisation (&m->config, scale, shift);
-  return g_memdup2 (seed_vit_forward_packed (vit, weights, scale, shift, m->words, IMAGES),
-      n * sizeof (float));
+  return g_memdup2 (
+      seed_vit_forward_packed (vit, weights, scale, shift, m->words, IMAGES), n * sizeof (float));
 }
 
 /* The least cosine of any row. */
