@@ -291,49 +291,39 @@ factor (const float *x, gsize stride, gboolean k_is_row, gsize i, gsize k)
 }
 
 static void
-pack_factor (SeedPrecision precision, gboolean k_is_row, const float *x, gsize stride, guint count,
-    gsize k, guint32 *units, guint width)
-{
-  const SeedTiles *tiles = seed_tiles_get ();
-
-  if (k_is_row)
-    tiles->pack_columns (precision, SEED_ROWS_REAL, x, stride, count, k, units, width);
-  else
-    tiles->pack_rows (precision, SEED_ROWS_REAL, x, stride, count, k, units, width);
-}
-
-static void
 pack_b (
     SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRange depth, guint32 *panels)
 {
   gsize size = SEED_TILE_COLUMNS * seed_tile_units (precision, depth.n);
+  gsize whole = columns.n / SEED_TILE_COLUMNS * SEED_TILE_COLUMNS;
+  const SeedTiles *tiles = seed_tiles_get ();
 
-  for (gsize j = 0; j < columns.n; j += SEED_TILE_COLUMNS, panels += size) {
-    guint count = (guint) MIN (SEED_TILE_COLUMNS, columns.n - j);
-
-    if (count < SEED_TILE_COLUMNS)
-      memset (panels, 0, size * sizeof *panels);
-    pack_factor (precision, !g->transpose_b,
-        factor (g->b, g->stride_b, !g->transpose_b, columns.begin + j, depth.begin), g->stride_b,
-        count, depth.n, panels, SEED_TILE_COLUMNS);
+  if (whole < columns.n)
+    memset (panels + whole / SEED_TILE_COLUMNS * size, 0, size * sizeof *panels);
+  if (!g->transpose_b) {
+    tiles->pack_columns (precision, SEED_ROWS_REAL,
+        factor (g->b, g->stride_b, TRUE, columns.begin, depth.begin), g->stride_b,
+        (guint) columns.n, depth.n, panels, SEED_TILE_COLUMNS);
+    return;
   }
+  for (gsize j = 0; j < columns.n; j += SEED_TILE_COLUMNS, panels += size)
+    tiles->pack_rows (precision, SEED_ROWS_REAL,
+        factor (g->b, g->stride_b, FALSE, columns.begin + j, depth.begin), g->stride_b,
+        (guint) MIN (SEED_TILE_COLUMNS, columns.n - j), depth.n, panels, SEED_TILE_COLUMNS);
 }
 
+/* Strips; or, of what is transposed, whole rows of memory as one. */
 static void
 pack_a (
     SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange depth, guint32 *strips)
 {
-  guint n = seed_tile_n_strips ((guint) rows.n);
-  gsize units = seed_tile_units (precision, depth.n);
+  const float *a = factor (g->a, g->stride_a, g->transpose_a, rows.begin, depth.begin);
 
-  for (guint s = 0; s < n; s++) {
-    guint begin = seed_tile_strip ((guint) rows.n, n, s);
-    guint count = seed_tile_strip ((guint) rows.n, n, s + 1) - begin;
-
-    pack_factor (precision, g->transpose_a,
-        factor (g->a, g->stride_a, g->transpose_a, rows.begin + begin, depth.begin), g->stride_a,
-        count, depth.n, strips + begin * units, count);
-  }
+  if (g->transpose_a)
+    seed_tiles_get ()->pack_columns (
+        precision, SEED_ROWS_REAL, a, g->stride_a, (guint) rows.n, depth.n, strips, (guint) rows.n);
+  else
+    pack_strips (precision, SEED_ROWS_REAL, a, g->stride_a, (guint) rows.n, depth.n, strips);
 }
 
 /* All rows by the columns and the depth that @panels hold. */
@@ -350,6 +340,7 @@ gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRa
       .m = (guint) rows.n,
       .n = (guint) columns.n,
       .units = seed_tile_units (precision, depth.n),
+      .a_stride = g->transpose_a ? rows.n : 0,
       .c = g->c + rows.begin * g->stride_c + columns.begin,
       .c_stride = g->stride_c,
       .residual_stride = g->stride_c };

@@ -153,24 +153,44 @@ load_pairs (SeedRowsType type, const void *low, const void *high, __mmask16 mask
   }
 }
 
+static ALWAYS_INLINE void
+pack_columns_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride,
+    guint count, gsize k, guint32 *units, guint width)
+{
+  gsize size = type == SEED_ROWS_BF16 ? 2 : 4, n_units = seed_tile_units (precision, k);
+  guint unit = seed_tile_unit (precision);
+
+  for (gsize u = 0; u < n_units; u++) {
+    const char *low = (const char *) x + u * unit * stride * size;
+    const char *high = u * unit + 1 < k ? low + stride * size : NULL;
+    guint32 *group = units + u * width;
+
+    for (guint begin = 0; begin < count; begin += width, group += n_units * width) {
+      guint n = MIN (width, count - begin);
+
+      for (guint c = 0; c < n; c += LANES) {
+        __mmask16 mask = (__mmask16) first (n - c);
+        gsize at = (begin + c) * size;
+
+        _mm512_mask_storeu_epi32 (group + c, mask,
+            precision == SEED_PRECISION_FLOAT32
+                ? _mm512_castps_si512 (_mm512_maskz_loadu_ps (mask, low + at))
+                : load_pairs (type, low + at, high ? high + at : NULL, mask));
+      }
+    }
+  }
+}
+
 static void
 pack_columns (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint count,
     gsize k, guint32 *units, guint width)
 {
-  gsize size = type == SEED_ROWS_BF16 ? 2 : 4;
-  guint unit = seed_tile_unit (precision);
-
-  for (gsize u = 0; u < seed_tile_units (precision, k); u++, units += width)
-    for (guint c = 0; c < count; c += LANES) {
-      __mmask16 mask = (__mmask16) first (count - c);
-      const char *low = (const char *) x + (u * unit * stride + c) * size;
-      const char *high = u * unit + 1 < k ? low + stride * size : NULL;
-
-      _mm512_mask_storeu_epi32 (units + c, mask,
-          precision == SEED_PRECISION_FLOAT32
-              ? _mm512_castps_si512 (_mm512_maskz_loadu_ps (mask, low))
-              : load_pairs (type, low, high, mask));
-    }
+  if (precision == SEED_PRECISION_FLOAT32)
+    pack_columns_in (SEED_PRECISION_FLOAT32, SEED_ROWS_REAL, x, stride, count, k, units, width);
+  else if (type == SEED_ROWS_BF16)
+    pack_columns_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16, x, stride, count, k, units, width);
+  else
+    pack_columns_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_REAL, x, stride, count, k, units, width);
 }
 
 static ALWAYS_INLINE __m512
@@ -231,10 +251,37 @@ dot (SeedPrecision precision, __m512 sum, __m512i a, __m512i b)
   return _mm512_castsi512_ps (_mm512_dpbusd_epi32 (_mm512_castps_si512 (sum), a, b));
 }
 
-/* One strip of @rows by one panel into @out [rows, SEED_TILE_COLUMNS]. */
+/* A row of a whole panel that has no activation and is a number already. */
 static ALWAYS_INLINE void
-block (SeedPrecision precision, guint rows, const guint32 *a, const guint32 *b, gsize units,
-    float *out)
+store_sums (const SeedTile *t, guint row, guint column, __m512 low, __m512 high)
+{
+  gsize to = row * t->c_stride + column;
+
+  if (t->bias) {
+    low = _mm512_add_ps (low, _mm512_loadu_ps (t->bias + column));
+    high = _mm512_add_ps (high, _mm512_loadu_ps (t->bias + column + LANES));
+  }
+  if (t->residual) {
+    const float *residual = t->residual + row * t->residual_stride + column;
+
+    low = _mm512_add_ps (low, _mm512_loadu_ps (residual));
+    high = _mm512_add_ps (high, _mm512_loadu_ps (residual + LANES));
+  }
+  if (t->c_type == SEED_ROWS_BF16) {
+    _mm512_storeu_si512 ((SeedBf16 *) t->c + to, to_bf16 (high, low));
+  } else {
+    _mm512_storeu_ps ((float *) t->c + to, low);
+    _mm512_storeu_ps ((float *) t->c + to + LANES, high);
+  }
+}
+
+/*
+ * One strip of @rows by one panel, into @out [rows, SEED_TILE_COLUMNS] for what is yet to be done;
+ * or, when @out is NULL, to row @row and column @column of the result at once.
+ */
+static ALWAYS_INLINE void
+block (SeedPrecision precision, guint rows, const SeedTile *t, guint row, guint column,
+    const guint32 *a, gsize a_stride, const guint32 *b, float *out)
 {
   __m512 sum[SEED_TILE_ROWS][2];
 
@@ -242,7 +289,7 @@ block (SeedPrecision precision, guint rows, const guint32 *a, const guint32 *b, 
   for (guint r = 0; r < rows; r++)
     sum[r][0] = sum[r][1] = _mm512_setzero_ps ();
 #pragma GCC unroll 1
-  for (gsize u = 0; u < units; u++, a += rows, b += SEED_TILE_COLUMNS) {
+  for (gsize u = t->units; u > 0; u--, a += a_stride, b += SEED_TILE_COLUMNS) {
     __m512i b0 = _mm512_loadu_si512 (b), b1 = _mm512_loadu_si512 (b + LANES);
 
 #pragma GCC unroll 12
@@ -253,19 +300,27 @@ block (SeedPrecision precision, guint rows, const guint32 *a, const guint32 *b, 
       sum[r][1] = dot (precision, sum[r][1], x, b1);
     }
   }
+  if (out) {
 #pragma GCC unroll 12
-  for (guint r = 0; r < rows; r++) {
-    _mm512_store_ps (out + r * SEED_TILE_COLUMNS, sum[r][0]);
-    _mm512_store_ps (out + r * SEED_TILE_COLUMNS + LANES, sum[r][1]);
+    for (guint r = 0; r < rows; r++) {
+      _mm512_store_ps (out + r * SEED_TILE_COLUMNS, sum[r][0]);
+      _mm512_store_ps (out + r * SEED_TILE_COLUMNS + LANES, sum[r][1]);
+    }
+    return;
   }
+#pragma GCC unroll 12
+  for (guint r = 0; r < rows; r++)
+    store_sums (t, row + r, column, sum[r][0], sum[r][1]);
 }
 
-typedef void (*Block) (const guint32 *a, const guint32 *b, gsize units, float *out);
+typedef void (*Block) (const SeedTile *t, guint row, guint column, const guint32 *a, gsize a_stride,
+    const guint32 *b, float *out);
 
 #define DEFINE_BLOCK(name, precision, rows)                                                        \
-  static void name##_##rows (const guint32 *a, const guint32 *b, gsize units, float *out)          \
+  static void name##_##rows (const SeedTile *t, guint row, guint column, const guint32 *a,         \
+      gsize a_stride, const guint32 *b, float *out)                                                \
   {                                                                                                \
-    block (precision, rows, a, b, units, out);                                                     \
+    block (precision, rows, t, row, column, a, a_stride, b, out);                                  \
   }
 #define DEFINE_BLOCKS(name, precision)                                                             \
   DEFINE_BLOCK (name, precision, 1)                                                                \
@@ -455,17 +510,24 @@ multiply (SeedPrecision precision, const Block *blocks, const SeedTile *t)
   guint n_strips = seed_tile_n_strips (t->m);
   const guint32 *b = t->b;
 
-  for (guint column = 0; column < t->n; column += SEED_TILE_COLUMNS, b += t->panel_stride)
+  for (guint column = 0; column < t->n; column += SEED_TILE_COLUMNS, b += t->panel_stride) {
+    gboolean direct =
+        precision != SEED_PRECISION_INT8 && !t->activate && t->n - column >= SEED_TILE_COLUMNS;
+
     for (guint s = 0; s < n_strips; s++) {
       guint row = seed_tile_strip (t->m, n_strips, s);
       guint rows = seed_tile_strip (t->m, n_strips, s + 1) - row;
+      const guint32 *a = t->a + (t->a_stride ? row : row * t->units);
 
-      blocks[rows](t->a + row * t->units, b, t->units, out);
+      blocks[rows](t, row, column, a, t->a_stride ? t->a_stride : rows, b, direct ? NULL : out);
+      if (direct)
+        continue;
       scale_and_bias (precision, t, row, rows, column, out);
       if (t->activate)
         activate (t, out, rows * SEED_TILE_COLUMNS);
       store (t, row, rows, column, out);
     }
+  }
 }
 
 static void

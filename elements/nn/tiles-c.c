@@ -50,7 +50,8 @@ pack_columns (SeedPrecision precision, SeedRowsType type, const void *x, gsize s
 
   for (gsize u = 0; u < seed_tile_units (precision, k); u++)
     for (guint c = 0; c < count; c++) {
-      guint32 *to = units + u * width + c;
+      gsize group = c / width * seed_tile_units (precision, k) * width;
+      guint32 *to = units + group + u * width + c % width;
 
       *to = 0;
       for (guint part = 0; part < unit && u * unit + part < k; part++)
@@ -130,7 +131,8 @@ multiply (SeedPrecision precision, const SeedTile *t)
     for (guint r = 0; r < rows; r++)
       for (guint j = 0; j < t->n; j++) {
         gboolean is_int8 = precision == SEED_PRECISION_INT8;
-        float value = dot (precision, t->a + begin * t->units + r, rows,
+        float value = dot (precision, t->a_stride ? t->a + begin + r : t->a + begin * t->units + r,
+            t->a_stride ? t->a_stride : rows,
             t->b + j / SEED_TILE_COLUMNS * t->panel_stride + j % SEED_TILE_COLUMNS, t->units,
             is_int8 ? t->column_shift[j] : 0);
 

@@ -60,6 +60,8 @@ typedef struct {
   const guint32 *b;
   guint m, n;
   gsize units;                /* along k */
+  gsize a_stride;             /* 0: strips one after another, each as wide as it has rows; else:
+                               * all rows are one strip, and so wide */
   gsize panel_stride;         /* units from one panel to the next */
   const float *row_scale;     /* [m] int8 */
   const float *column_scale;  /* [n] int8 */
@@ -84,7 +86,10 @@ typedef struct {
   void (*pack_rows) (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride,
       guint count, gsize k, guint32 *units, guint width);
 
-  /* The same of the transpose: @k rows of @count elements. float32 and bfloat16 only. */
+  /*
+   * The same of the transpose: @k rows of @count elements, float32 and bfloat16 only. More than
+   * @width of them go on in the next strip or panel.
+   */
   void (*pack_columns) (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride,
       guint count, gsize k, guint32 *units, guint width);
 
