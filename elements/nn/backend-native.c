@@ -135,12 +135,6 @@ pack (SeedPackedLinear *packed, const float *weight)
 
 /* Linear layers */
 
-static const void *
-at (SeedRowsType type, const void *x, gsize element)
-{
-  return (const char *) x + element * (type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (float));
-}
-
 /* Strips of @rows rows, one after another. */
 static void
 pack_strips (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint rows,
@@ -153,7 +147,7 @@ pack_strips (SeedPrecision precision, SeedRowsType type, const void *x, gsize st
   for (guint s = 0; s < n; s++) {
     guint begin = seed_tile_strip (rows, n, s), count = seed_tile_strip (rows, n, s + 1) - begin;
     const void *from = precision == SEED_PRECISION_INT8 ? (const char *) x + begin * stride
-                                                        : at (type, x, begin * stride);
+                                                        : seed_rows_at (type, x, begin * stride);
 
     tiles->pack_rows (precision, type, from, stride, count, k, strips + begin * units, count);
   }
@@ -211,11 +205,12 @@ linear_part (const SeedPackedLinear *packed, const void *x, gsize x_stride, Seed
       .activation = e->activation,
       .residual = e->residual ? e->residual + row * e->residual_stride + columns.begin : NULL,
       .residual_stride = e->residual_stride,
-      .c = (void *) at (e->y_type, y, row * y_stride + columns.begin),
+      .c = (void *) seed_rows_at (e->y_type, y, row * y_stride + columns.begin),
       .c_stride = y_stride,
       .c_type = e->y_type };
 
-    linear_block (packed, &tile, at (e->x_type, x, row * x_stride), x_stride, e->x_type, scratch);
+    linear_block (
+        packed, &tile, seed_rows_at (e->x_type, x, row * x_stride), x_stride, e->x_type, scratch);
   }
 }
 
@@ -233,10 +228,10 @@ typedef struct {
 
 /* By rows while they fill a strip, since then each row is packed once; the rest by columns. */
 static Grid
-grid_for (guint m, guint n, gsize k)
+grid_for (guint m, guint n, gsize k, guint tasks_per_thread)
 {
   guint threads = seed_pool_n_threads ();
-  guint n_tasks = threads * TASKS_PER_THREAD, most = (m + SEED_TILE_ROWS - 1) / SEED_TILE_ROWS;
+  guint n_tasks = threads * tasks_per_thread, most = (m + SEED_TILE_ROWS - 1) / SEED_TILE_ROWS;
   guint panels = (n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS;
   Grid grid = { 1, 1 };
 
@@ -276,7 +271,7 @@ linear (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
     const SeedEpilogue *epilogue, void *y, gsize y_stride)
 {
   Linear region = { packed, x, x_stride, m, epilogue, y, y_stride,
-    grid_for (m, packed->out, packed->in) };
+    grid_for (m, packed->out, packed->in, TASKS_PER_THREAD) };
 
   seed_pool_run (region.grid.rows * region.grid.columns, linear_task, &region);
 }
@@ -284,10 +279,10 @@ linear (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
 /* Both factors packed for one product */
 
 /* What gemm means by op(A) [rows, k] or op(B) [k, columns], from element (row, k). */
-static const float *
-factor (const float *x, gsize stride, gboolean k_is_row, gsize i, gsize k)
+static const void *
+factor (SeedRowsType type, const void *x, gsize stride, gboolean k_is_row, gsize i, gsize k)
 {
-  return k_is_row ? x + k * stride + i : x + i * stride + k;
+  return seed_rows_at (type, x, k_is_row ? k * stride + i : i * stride + k);
 }
 
 static void
@@ -301,14 +296,14 @@ pack_b (
   if (whole < columns.n)
     memset (panels + whole / SEED_TILE_COLUMNS * size, 0, size * sizeof *panels);
   if (!g->transpose_b) {
-    tiles->pack_columns (precision, SEED_ROWS_REAL,
-        factor (g->b, g->stride_b, TRUE, columns.begin, depth.begin), g->stride_b,
+    tiles->pack_columns (precision, g->b_type,
+        factor (g->b_type, g->b, g->stride_b, TRUE, columns.begin, depth.begin), g->stride_b,
         (guint) columns.n, depth.n, panels, SEED_TILE_COLUMNS);
     return;
   }
   for (gsize j = 0; j < columns.n; j += SEED_TILE_COLUMNS, panels += size)
-    tiles->pack_rows (precision, SEED_ROWS_REAL,
-        factor (g->b, g->stride_b, FALSE, columns.begin + j, depth.begin), g->stride_b,
+    tiles->pack_rows (precision, g->b_type,
+        factor (g->b_type, g->b, g->stride_b, FALSE, columns.begin + j, depth.begin), g->stride_b,
         (guint) MIN (SEED_TILE_COLUMNS, columns.n - j), depth.n, panels, SEED_TILE_COLUMNS);
 }
 
@@ -317,13 +312,13 @@ static void
 pack_a (
     SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange depth, guint32 *strips)
 {
-  const float *a = factor (g->a, g->stride_a, g->transpose_a, rows.begin, depth.begin);
+  const void *a = factor (g->a_type, g->a, g->stride_a, g->transpose_a, rows.begin, depth.begin);
 
   if (g->transpose_a)
     seed_tiles_get ()->pack_columns (
-        precision, SEED_ROWS_REAL, a, g->stride_a, (guint) rows.n, depth.n, strips, (guint) rows.n);
+        precision, g->a_type, a, g->stride_a, (guint) rows.n, depth.n, strips, (guint) rows.n);
   else
-    pack_strips (precision, SEED_ROWS_REAL, a, g->stride_a, (guint) rows.n, depth.n, strips);
+    pack_strips (precision, g->a_type, a, g->stride_a, (guint) rows.n, depth.n, strips);
 }
 
 /* All rows by the columns and the depth that @panels hold. */
@@ -341,7 +336,8 @@ gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRa
       .n = (guint) columns.n,
       .units = seed_tile_units (precision, depth.n),
       .a_stride = g->transpose_a ? rows.n : 0,
-      .c = g->c + rows.begin * g->stride_c + columns.begin,
+      .c = (void *) seed_rows_at (g->c_type, g->c, rows.begin * g->stride_c + columns.begin),
+      .c_type = g->c_type,
       .c_stride = g->stride_c,
       .residual_stride = g->stride_c };
 
@@ -356,7 +352,9 @@ gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRa
 static void
 gemm_part (SeedPrecision precision, const SeedGemm *g)
 {
-  gsize max_depth = MIN (g->k, MAX_DEPTH * seed_tile_unit (precision));
+  /* what is rounded cannot be added to */
+  gsize max_depth =
+      g->c_type == SEED_ROWS_REAL ? MIN (g->k, MAX_DEPTH * seed_tile_unit (precision)) : g->k;
   guint n_depths = (guint) ((g->k + max_depth - 1) / max_depth);
   guint n_columns = (g->n + MAX_COLUMNS - 1) / MAX_COLUMNS;
   gsize panels_size =
@@ -402,17 +400,20 @@ gemm_task (guint task, gpointer data)
     return;
   part.m = (guint) rows.n;
   part.n = (guint) columns.n;
-  part.a = factor (part.a, part.stride_a, part.transpose_a, rows.begin, 0);
-  part.b = factor (part.b, part.stride_b, !part.transpose_b, columns.begin, 0);
-  part.c += rows.begin * part.stride_c + columns.begin;
+  part.a = factor (part.a_type, part.a, part.stride_a, part.transpose_a, rows.begin, 0);
+  part.b = factor (part.b_type, part.b, part.stride_b, !part.transpose_b, columns.begin, 0);
+  part.c = (void *) seed_rows_at (part.c_type, part.c, rows.begin * part.stride_c + columns.begin);
   gemm_part (region->precision, &part);
 }
 
-/* Along the longer side, so that the shorter factor is the one packed again by every task. */
+/*
+ * Along the longer side, so that the shorter factor is the one packed again by every task; and
+ * where that is most of the memory read, as when rows are summed over, no more tasks than threads.
+ */
 static Grid
 gemm_grid (const SeedGemm *g)
 {
-  Grid grid = grid_for (g->m, g->n, g->k);
+  Grid grid = grid_for (g->m, g->n, g->k, g->transpose_a ? 1 : TASKS_PER_THREAD);
   guint panels = (g->n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS;
 
   if (g->n > g->m && grid.rows > 1 && panels >= grid.rows)
@@ -486,8 +487,8 @@ pack_head (SeedPrecision precision, const SeedAttention *a, const Heads *h)
 
     if (count < SEED_TILE_COLUMNS)
       memset (panel, 0, SEED_TILE_COLUMNS * h->key_units * sizeof *panel);
-    tiles->pack_rows (precision, a->type, at (a->type, a->k, j * a->stride), a->stride, count,
-        a->dim, panel, SEED_TILE_COLUMNS);
+    tiles->pack_rows (precision, a->type, seed_rows_at (a->type, a->k, j * a->stride), a->stride,
+        count, a->dim, panel, SEED_TILE_COLUMNS);
   }
   for (guint j = 0; j < a->dim; j += SEED_TILE_COLUMNS) {
     guint count = MIN (SEED_TILE_COLUMNS, a->dim - j);
@@ -495,8 +496,8 @@ pack_head (SeedPrecision precision, const SeedAttention *a, const Heads *h)
 
     if (count < SEED_TILE_COLUMNS)
       memset (panel, 0, SEED_TILE_COLUMNS * h->value_units * sizeof *panel);
-    tiles->pack_columns (precision, a->type, at (a->type, a->v, j), a->stride, count, a->n_keys,
-        panel, SEED_TILE_COLUMNS);
+    tiles->pack_columns (precision, a->type, seed_rows_at (a->type, a->v, j), a->stride, count,
+        a->n_keys, panel, SEED_TILE_COLUMNS);
   }
 }
 
@@ -518,11 +519,11 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
     .n = a->dim,
     .units = h->value_units,
     .panel_stride = h->value_units * SEED_TILE_COLUMNS,
-    .c = (void *) at (a->type, a->out, rows.begin * a->out_stride),
+    .c = (void *) seed_rows_at (a->type, a->out, rows.begin * a->out_stride),
     .c_stride = a->out_stride,
     .c_type = a->type };
 
-  pack_strips (precision, a->type, at (a->type, a->q, rows.begin * a->stride), a->stride,
+  pack_strips (precision, a->type, seed_rows_at (a->type, a->q, rows.begin * a->stride), a->stride,
       (guint) rows.n, a->dim, h->queries);
   tiles->multiply[precision](&scores);
   tiles->softmax (h->scores, h->score_stride, (guint) rows.n, a->n_keys, a->scale,

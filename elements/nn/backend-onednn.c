@@ -311,15 +311,15 @@ gemm_part (SeedPrecision precision, const SeedGemm *g)
     char *scratch = seed_scratch (
         ((gsize) a_rows * a_columns + (gsize) b_rows * b_columns) * sizeof (SeedBf16) + 128);
 
-    a = as_bf16 (SEED_ROWS_REAL, a, &a_stride, a_rows, a_columns, &scratch);
-    b = as_bf16 (SEED_ROWS_REAL, b, &b_stride, b_rows, b_columns, &scratch);
+    a = as_bf16 (g->a_type, a, &a_stride, a_rows, a_columns, &scratch);
+    b = as_bf16 (g->b_type, b, &b_stride, b_rows, b_columns, &scratch);
   }
   memset (&p, 0, sizeof p);
   p.m = g->m;
   p.n = g->n;
   p.k = g->k;
   p.x_type = p.w_type = x_type_of (precision);
-  p.y_type = SEED_ONEDNN_F32;
+  p.y_type = y_type_of (precision, g->c_type);
   p.x_strides[g->transpose_a ? 1 : 0] = (gint64) a_stride;
   p.x_strides[g->transpose_a ? 0 : 1] = 1;
   p.w_strides[g->transpose_b ? 1 : 0] = (gint64) b_stride;
@@ -347,12 +347,14 @@ gemm_task (guint task, gpointer data)
     return;
   if (region->by_columns) {
     part.n = (guint) range.n;
-    part.b += range.begin * (part.transpose_b ? part.stride_b : 1);
-    part.c += range.begin;
+    part.b =
+        seed_rows_at (part.b_type, part.b, range.begin * (part.transpose_b ? part.stride_b : 1));
+    part.c = (void *) seed_rows_at (part.c_type, part.c, range.begin);
   } else {
     part.m = (guint) range.n;
-    part.a += range.begin * (part.transpose_a ? 1 : part.stride_a);
-    part.c += range.begin * part.stride_c;
+    part.a =
+        seed_rows_at (part.a_type, part.a, range.begin * (part.transpose_a ? 1 : part.stride_a));
+    part.c = (void *) seed_rows_at (part.c_type, part.c, range.begin * part.stride_c);
   }
   gemm_part (region->precision, &part);
 }

@@ -73,6 +73,8 @@ tile (guint m, guint n, guint k)
 static void
 gemm_serial (const SeedGemm *gemm)
 {
+  g_return_if_fail (gemm->a_type == SEED_ROWS_REAL && gemm->b_type == SEED_ROWS_REAL &&
+                    gemm->c_type == SEED_ROWS_REAL);
   real_gemm (CblasRowMajor, gemm->transpose_a ? CblasTrans : CblasNoTrans,
       gemm->transpose_b ? CblasTrans : CblasNoTrans, (blasint) gemm->m, (blasint) gemm->n,
       (blasint) gemm->k, gemm->alpha, gemm->a, (blasint) gemm->stride_a, gemm->b,
@@ -111,15 +113,15 @@ tile_task (guint task, gpointer data)
     return;
   part.m = (guint) rows.n;
   part.n = (guint) columns.n;
-  part.a += rows.begin * (part.transpose_a ? 1 : part.stride_a);
-  part.b += columns.begin * (part.transpose_b ? part.stride_b : 1);
-  part.c += rows.begin * part.stride_c + columns.begin;
+  part.a = (const real *) part.a + rows.begin * (part.transpose_a ? 1 : part.stride_a);
+  part.b = (const real *) part.b + columns.begin * (part.transpose_b ? part.stride_b : 1);
+  part.c = (real *) part.c + rows.begin * part.stride_c + columns.begin;
   gemm_serial (&part);
 
   if (epilogue)
     for (gsize r = 0; r < rows.n; r++)
       epilogue_row (seed_kernels_get (), epilogue, rows.begin + r, columns.begin, columns.n,
-          epilogue->residual == region->gemm->c, part.c + r * part.stride_c);
+          epilogue->residual == region->gemm->c, (real *) part.c + r * part.stride_c);
 }
 
 static void

@@ -15,9 +15,12 @@ pattern (gsize i, guint step)
 static gboolean
 check_one (void (*gemm_serial) (const SeedGemm *), const SeedGemm *gemm)
 {
+  const real *a = gemm->a, *b = gemm->b;
+  real *c = gemm->c;
+
   for (guint i = 0; i < gemm->m; i++)
     for (guint j = 0; j < gemm->n; j++)
-      gemm->c[i * gemm->stride_c + j] = pattern (i + j, 3);
+      c[i * gemm->stride_c + j] = pattern (i + j, 3);
 
   gemm_serial (gemm);
 
@@ -27,9 +30,9 @@ check_one (void (*gemm_serial) (const SeedGemm *), const SeedGemm *gemm)
 
       for (guint l = 0; l < gemm->k; l++)
         expected += gemm->alpha *
-                    gemm->a[gemm->transpose_a ? l * gemm->stride_a + i : i * gemm->stride_a + l] *
-                    gemm->b[gemm->transpose_b ? j * gemm->stride_b + l : l * gemm->stride_b + j];
-      if (gemm->c[i * gemm->stride_c + j] != expected)
+                    a[gemm->transpose_a ? l * gemm->stride_a + i : i * gemm->stride_a + l] *
+                    b[gemm->transpose_b ? j * gemm->stride_b + l : l * gemm->stride_b + j];
+      if (c[i * gemm->stride_c + j] != expected)
         return FALSE;
     }
   return TRUE;

@@ -58,24 +58,35 @@ typedef struct {
   gsize out_stride;
 } SeedAttention;
 
-/* C [m, n] = alpha op(A) op(B) + beta C, row-major, op(A) is [m, k]. beta 0 does not read C. */
+/*
+ * C [m, n] = alpha op(A) op(B) + beta C, row-major, op(A) is [m, k]. beta 0 does not read C. Types
+ * other than `real` only where the backend's rows_type is another; a C of such goes with beta 0.
+ */
 typedef struct {
   gboolean transpose_a, transpose_b;
   guint m, n, k;
   real alpha;
-  const real *a;
+  const void *a;
   gsize stride_a;
-  const real *b;
+  const void *b;
   gsize stride_b;
   real beta;
-  real *c;
+  void *c;
   gsize stride_c;
+  SeedRowsType a_type, b_type, c_type;
 } SeedGemm;
+
+/* Element @i of a matrix. */
+static inline const void *
+seed_rows_at (SeedRowsType type, const void *x, gsize i)
+{
+  return (const char *) x + i * (type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real));
+}
 
 typedef struct {
   const char *name;
   SeedPrecision precision;
-  SeedRowsType rows_type; /* what linear and attention like best between layers of inference */
+  SeedRowsType rows_type; /* what it likes best between layers */
   gboolean borrows;       /* packed weights go on reading the ones they were made from */
 
   /* A handle for weights of this shape; empty until the first pack. */

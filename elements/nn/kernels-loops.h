@@ -151,6 +151,19 @@ norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real 
     norm_row (x, dim, gamma, beta, mean[r], rstd[r], y);
 }
 
+static void
+norm_apply_bf16 (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
+    const real *mean, const real *rstd, SeedBf16 *y)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    real m = mean[r], s = rstd[r];
+
+    INDEPENDENT
+    for (guint i = 0; i < dim; i++)
+      y[i] = seed_bf16_from_float ((float) ((x[i] - m) * s * gamma[i] + beta[i]));
+  }
+}
+
 /*
  * With h = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean (g) - h mean (g h)).
  */
@@ -292,6 +305,13 @@ to_bf16 (const real *restrict x, gsize n, SeedBf16 *restrict y)
 }
 
 static void
+from_bf16 (const SeedBf16 *restrict x, gsize n, real *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = (real) seed_bf16_to_float (x[i]);
+}
+
+static void
 rescale (const gint32 *restrict sums, const gint32 *restrict shift, const real *restrict scale,
     real row_scale, gsize n, real *restrict y)
 {
@@ -304,6 +324,16 @@ column_sum (const real *x, gsize stride, guint rows, guint cols, real *sum)
 {
   for (guint r = 0; r < rows; r++, x += stride)
     add (x, cols, sum);
+}
+
+static void
+column_sum_bf16 (const SeedBf16 *x, gsize stride, guint rows, guint cols, real *sum)
+{
+  for (guint r = 0; r < rows; r++, x += stride) {
+    INDEPENDENT
+    for (guint i = 0; i < cols; i++)
+      sum[i] += (real) seed_bf16_to_float (x[i]);
+  }
 }
 
 static void
@@ -339,6 +369,7 @@ static const SeedKernels kernels = {
   .norm_forward = norm_forward,
   .norm_forward_bf16 = norm_forward_bf16,
   .norm_apply = norm_apply,
+  .norm_apply_bf16 = norm_apply_bf16,
   .norm_backward = norm_backward,
   .softmax = softmax,
   .softmax_backward = softmax_backward,
@@ -357,9 +388,11 @@ static const SeedKernels kernels = {
     [SEED_ACTIVATION_RELU] = relu_backward,
   },
   .to_bf16 = to_bf16,
+  .from_bf16 = from_bf16,
   .rescale = rescale,
   .add = add,
   .column_sum = column_sum,
+  .column_sum_bf16 = column_sum_bf16,
   .words = words,
   .words_bf16 = words_bf16,
 };

@@ -32,6 +32,9 @@ typedef struct {
   void (*norm_apply) (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
       const real *mean, const real *rstd, real *y);
 
+  void (*norm_apply_bf16) (const real *x, guint rows, guint dim, const real *gamma,
+      const real *beta, const real *mean, const real *rstd, SeedBf16 *y);
+
   /* ADDS to @dx [rows, dim], @dgamma [dim] and @dbeta [dim], which overlap nothing. */
   void (*norm_backward) (const real *x, guint rows, guint dim, const real *gamma, const real *mean,
       const real *rstd, const real *dy, real *dx, real *dgamma, real *dbeta);
@@ -50,6 +53,7 @@ typedef struct {
       const real *x, const real *dy, gsize n, real *dx, real *y);
 
   void (*to_bf16) (const real *x, gsize n, SeedBf16 *y);
+  void (*from_bf16) (const SeedBf16 *x, gsize n, real *y);
 
   /* y = (sums - shift) scale row_scale, element by element: int8 products become numbers. */
   void (*rescale) (
@@ -60,6 +64,7 @@ typedef struct {
 
   /* ADDS the sum over @rows of each of @cols columns to @sum; rows are @stride apart. */
   void (*column_sum) (const real *x, gsize stride, guint rows, guint cols, real *sum);
+  void (*column_sum_bf16) (const SeedBf16 *x, gsize stride, guint rows, guint cols, real *sum);
 
   /*
    * @n_words words of 3 channels of @channel_size bytes: y = x scale[c] + shift[c], in the same

@@ -7,7 +7,6 @@
 
 /* Rows that a task takes from one attention to the next; their activations should stay in L2. */
 #define BLOCK_ROWS 96
-#define GATE_PART 256 /* elements at a time */
 
 typedef struct {
   SeedVit *vit;
@@ -165,8 +164,8 @@ linear (const Rows *rows, const SeedPackedLinear *packed, const void *x, guint x
 
 typedef struct {
   const Rows *rows;
-  const real *x;
-  real *y;
+  const void *x; /* of rows_type, as y */
+  void *y;
   guint n_tasks;
 } Activation;
 
@@ -179,34 +178,8 @@ activation_task (guint task, gpointer data)
   SeedRange part = seed_split (region->rows->rows.n, region->n_tasks, task, 1);
   gsize begin = region->rows->rows.begin + part.begin;
 
-  vit->kernels->activation[vit->config.activation](
-      region->x + begin * m, part.n * m, region->y + begin * m);
-}
-
-/* first = f (first) * second */
-static void
-gate (const SeedVit *vit, real *first, const real *second, gsize n)
-{
-  vit->kernels->activation[vit->config.activation](first, n, first);
-  for (gsize i = 0; i < n; i++)
-    first[i] *= second[i];
-}
-
-static void
-gate_bf16 (const SeedVit *vit, SeedBf16 *first, const SeedBf16 *second, gsize n)
-{
-  real x[GATE_PART], y[GATE_PART];
-
-  for (gsize part = 0; part < n; part += GATE_PART) {
-    gsize size = MIN (GATE_PART, n - part);
-
-    for (gsize i = 0; i < size; i++) {
-      x[i] = (real) seed_bf16_to_float (first[part + i]);
-      y[i] = (real) seed_bf16_to_float (second[part + i]);
-    }
-    gate (vit, x, y, size);
-    vit->kernels->to_bf16 (x, size, first + part);
-  }
+  seed_vit_activation (vit, seed_vit_row (vit, region->x, begin, m), part.n * m,
+      seed_vit_row (vit, region->y, begin, m));
 }
 
 /* In place: the first half of each row becomes f (first half) * second half. */
@@ -218,18 +191,13 @@ gate_task (guint task, gpointer data)
   gsize m = vit->config.mlp_dim;
   SeedRange part = seed_split (region->rows->rows.n, region->n_tasks, task, 1);
 
-  for (gsize r = 0; r < part.n; r++) {
-    void *row = seed_vit_row (vit, vit->hidden, region->rows->rows.begin + part.begin + r, 2 * m);
-
-    if (vit->rows_type == SEED_ROWS_BF16)
-      gate_bf16 (vit, row, (SeedBf16 *) row + m, m);
-    else
-      gate (vit, row, (real *) row + m, m);
-  }
+  for (gsize r = 0; r < part.n; r++)
+    seed_vit_gate (
+        vit, seed_vit_row (vit, vit->hidden, region->rows->rows.begin + part.begin + r, 2 * m), m);
 }
 
 static void
-activate (const Rows *rows, const real *x, real *y)
+activate (const Rows *rows, const void *x, void *y)
 {
   Activation region = { rows, x, y, rows->serial ? 1 : seed_vit_row_tasks (rows->rows.n) };
   SeedPoolFunc task = rows->vit->config.gated ? gate_task : activation_task;

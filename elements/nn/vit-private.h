@@ -47,9 +47,9 @@ typedef struct {
   real *mean1, *rstd1;  /* [R] */
   real *mean2, *rstd2;  /* [R] */
   real *qkv;            /* [R, 3d] */
-  real *probs;          /* [n, H, T, T], NULL for inference */
+  real *probs;          /* [n, H, T, T]; NULL: not kept, or computed again for the backward pass */
   real *attended;       /* [R, d] */
-  real *pre;            /* [R, m] before the activation, NULL for inference */
+  void *pre;            /* [R, m] of rows_type, before the activation, NULL for inference */
 } SeedVitBlock;
 
 struct _SeedVit {
@@ -87,8 +87,8 @@ struct _SeedVit {
   /* backward only */
   real *d_stream; /* [R, d] */
   real *d_rows;   /* [R, d] */
-  real *d_qkv;    /* [R, 3d] */
-  real *d_hidden; /* [R, m] */
+  void *d_qkv;    /* [R, 3d] of rows_type */
+  void *d_hidden; /* [R, m] of rows_type */
   real *d_norm;   /* [SEED_VIT_NORM_PARTS, 2d] partial sums of dgamma, dbeta */
 };
 
@@ -99,15 +99,13 @@ struct _SeedVit {
 void seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block);
 /* @d_attended [R, d] -> @d_qkv [R, 3d], written */
 void seed_vit_attention_backward (
-    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv);
+    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, void *d_qkv);
 
 /* Row @row of a matrix of @columns in rows_type. */
 static inline void *
-seed_vit_row (const SeedVit *vit, void *rows, gsize row, gsize columns)
+seed_vit_row (const SeedVit *vit, const void *rows, gsize row, gsize columns)
 {
-  gsize size = vit->rows_type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real);
-
-  return (char *) rows + row * columns * size;
+  return (void *) seed_rows_at (vit->rows_type, rows, row * columns);
 }
 
 /* What the last forward returned. */
@@ -120,6 +118,13 @@ void seed_vit_norm_rows (const SeedVit *vit, const real *x, guint rows, const re
 
 /* vit-summary.c: fills weights->pool_scores from weights->values */
 void seed_vit_summary_prepare (SeedVitWeights *weights);
+
+/* vit-rows.c: over @n elements of rows_type */
+void seed_vit_activation (const SeedVit *vit, const void *x, gsize n, void *y);
+/* @d: dL/dy becomes dL/dx; @y = f(x) once more */
+void seed_vit_activation_backward (const SeedVit *vit, const void *x, gsize n, void *d, void *y);
+/* @row [2n]: the first half becomes f (first half) * second half */
+void seed_vit_gate (const SeedVit *vit, void *row, gsize n);
 
 /* Tasks for @rows rows of light work: a pure function of the two. */
 guint seed_vit_row_tasks (gsize rows);

@@ -5,8 +5,8 @@
 /*
  * After SmoothQuant (Xiao et al. 2023, arXiv 2211.10438): when one channel of a layer's input is
  * much larger than the others, its share of int8 is taken from them. Dividing the channel by s and
- * multiplying the weights that read it by s changes nothing in real numbers; s = sqrt (a / b) with a
- * the channel's magnitude and b that of its weights leaves both factors equally hard to quantise.
+ * multiplying the weights that read it by s changes nothing in real numbers; s = sqrt (a / b) with
+ * a the channel's magnitude and b that of its weights leaves both factors equally hard to quantise.
  *
  * The magnitudes need no samples where a norm makes the input: a normalised value is about 1, so
  * the channel is about |gamma| + |beta|. What attention hands to its output layer is a mean of
@@ -57,8 +57,8 @@ smooth_norm (const Block *block, SeedVitBlockTensor gamma_at, SeedVitBlockTensor
   real *weight = tensor (block, weight_at);
 
   for (guint j = 0; j < block->d; j++) {
-    double s = balance (fabs ((double) gamma[j]) + fabs ((double) beta[j]),
-        column_max (weight, out, block->d, j));
+    double s = balance (
+        fabs ((double) gamma[j]) + fabs ((double) beta[j]), column_max (weight, out, block->d, j));
 
     gamma[j] = (real) (gamma[j] / s);
     beta[j] = (real) (beta[j] / s);
@@ -104,8 +104,8 @@ seed_vit_smooth (
     Block block = { values, layout.block[i], config->dim, config->mlp_dim };
 
     smooth_values (&block);
-    smooth_norm (&block, SEED_VIT_NORM1_WEIGHT, SEED_VIT_NORM1_BIAS, SEED_VIT_QKV_WEIGHT,
-        3 * config->dim);
+    smooth_norm (
+        &block, SEED_VIT_NORM1_WEIGHT, SEED_VIT_NORM1_BIAS, SEED_VIT_QKV_WEIGHT, 3 * config->dim);
     smooth_norm (&block, SEED_VIT_NORM2_WEIGHT, SEED_VIT_NORM2_BIAS, SEED_VIT_FC1_WEIGHT,
         (config->gated ? 2 : 1) * config->mlp_dim);
   }

@@ -59,8 +59,9 @@ carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
   if (vit->train) {
     block->mid = carve (arena, rows, d);
     block->out = carve (arena, rows, d);
-    block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
-    block->pre = carve (arena, rows, vit->config.mlp_dim);
+    if (!vit->backend->attention)
+      block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
+    block->pre = carve_rows (vit, arena, rows, vit->config.mlp_dim);
   }
 }
 
@@ -119,8 +120,8 @@ carve_all (SeedVit *vit, Arena *arena)
   if (vit->train) {
     vit->d_stream = carve (arena, rows, d);
     vit->d_rows = carve (arena, rows, d);
-    vit->d_qkv = carve (arena, rows, 3 * (gsize) d);
-    vit->d_hidden = carve (arena, rows, vit->config.mlp_dim);
+    vit->d_qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
+    vit->d_hidden = carve_rows (vit, arena, rows, vit->config.mlp_dim);
     vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
   }
 }
@@ -162,6 +163,8 @@ set_geometry (SeedVit *vit)
   /* a line of its own for each chunk; backward needs all queries of a head at once */
   query_rows = vit->train ? vit->n_tokens : MIN (vit->n_tokens, SEED_VIT_ATTENTION_ROWS);
   vit->scratch_size = ((gsize) query_rows * vit->n_tokens + 15) & ~(gsize) 15;
+  if (vit->train && vit->backend->attention)
+    vit->scratch_size *= 2; /* the probabilities are computed again there */
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
 }
 
@@ -204,7 +207,7 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   vit->max_batch = max_batch;
   vit->train = train;
   vit->backend = backend;
-  vit->rows_type = train ? SEED_ROWS_REAL : backend->rows_type;
+  vit->rows_type = backend->rows_type;
   vit->kernels = seed_kernels_get ();
   set_geometry (vit);
   if (max_batch == 0 || (guint64) max_batch * vit->n_tokens > G_MAXINT32) {
