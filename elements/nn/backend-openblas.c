@@ -73,6 +73,8 @@ tile (guint m, guint n, guint k)
 static void
 gemm_serial (const SeedGemm *gemm)
 {
+  g_return_if_fail (gemm->a_type == SEED_ROWS_REAL && gemm->b_type == SEED_ROWS_REAL &&
+                    gemm->c_type == SEED_ROWS_REAL);
   real_gemm (CblasRowMajor, gemm->transpose_a ? CblasTrans : CblasNoTrans,
       gemm->transpose_b ? CblasTrans : CblasNoTrans, (blasint) gemm->m, (blasint) gemm->n,
       (blasint) gemm->k, gemm->alpha, gemm->a, (blasint) gemm->stride_a, gemm->b,
@@ -111,15 +113,15 @@ tile_task (guint task, gpointer data)
     return;
   part.m = (guint) rows.n;
   part.n = (guint) columns.n;
-  part.a += rows.begin * (part.transpose_a ? 1 : part.stride_a);
-  part.b += columns.begin * (part.transpose_b ? part.stride_b : 1);
-  part.c += rows.begin * part.stride_c + columns.begin;
+  part.a = (const real *) part.a + rows.begin * (part.transpose_a ? 1 : part.stride_a);
+  part.b = (const real *) part.b + columns.begin * (part.transpose_b ? part.stride_b : 1);
+  part.c = (real *) part.c + rows.begin * part.stride_c + columns.begin;
   gemm_serial (&part);
 
   if (epilogue)
     for (gsize r = 0; r < rows.n; r++)
       epilogue_row (seed_kernels_get (), epilogue, rows.begin + r, columns.begin, columns.n,
-          epilogue->residual == region->gemm->c, part.c + r * part.stride_c);
+          epilogue->residual == region->gemm->c, (real *) part.c + r * part.stride_c);
 }
 
 static void
@@ -137,8 +139,8 @@ gemm_region (const SeedGemm *gemm)
 }
 
 static void
-linear (const SeedPackedLinear *packed, const real *x, gsize x_stride, guint m,
-    const SeedEpilogue *epilogue, real *y, gsize y_stride)
+linear (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
+    const SeedEpilogue *epilogue, void *y, gsize y_stride)
 {
   /* a residual in place is what beta 1 adds */
   gboolean in_place = epilogue->residual == y;
@@ -155,6 +157,7 @@ linear (const SeedPackedLinear *packed, const real *x, gsize x_stride, guint m,
     .c = y,
     .stride_c = y_stride };
 
+  g_return_if_fail (epilogue->x_type == SEED_ROWS_REAL && epilogue->y_type == SEED_ROWS_REAL);
   g_return_if_fail (!in_place || (!epilogue->activate && epilogue->residual_stride == y_stride));
   run (&gemm, epilogue);
 }
@@ -189,6 +192,9 @@ packed_bytes (const SeedPackedLinear *packed)
 
 static const SeedBackend backend = {
   .name = "openblas",
+  .precision = SEED_PRECISION_FLOAT32,
+  .rows_type = SEED_ROWS_REAL,
+  .borrows = TRUE,
   .packed_new = packed_new,
   .packed_free = packed_free,
   .pack = pack,

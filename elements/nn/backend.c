@@ -5,12 +5,6 @@
 
 #define MAX_SIDE 100
 
-const SeedBackend *
-seed_backend_get (void)
-{
-  return seed_backend_openblas ();
-}
-
 /* Small integers: every product and sum is exact in any order. */
 static real
 pattern (gsize i, guint step)
@@ -21,9 +15,12 @@ pattern (gsize i, guint step)
 static gboolean
 check_one (void (*gemm_serial) (const SeedGemm *), const SeedGemm *gemm)
 {
+  const real *a = gemm->a, *b = gemm->b;
+  real *c = gemm->c;
+
   for (guint i = 0; i < gemm->m; i++)
     for (guint j = 0; j < gemm->n; j++)
-      gemm->c[i * gemm->stride_c + j] = pattern (i + j, 3);
+      c[i * gemm->stride_c + j] = pattern (i + j, 3);
 
   gemm_serial (gemm);
 
@@ -33,9 +30,9 @@ check_one (void (*gemm_serial) (const SeedGemm *), const SeedGemm *gemm)
 
       for (guint l = 0; l < gemm->k; l++)
         expected += gemm->alpha *
-                    gemm->a[gemm->transpose_a ? l * gemm->stride_a + i : i * gemm->stride_a + l] *
-                    gemm->b[gemm->transpose_b ? j * gemm->stride_b + l : l * gemm->stride_b + j];
-      if (gemm->c[i * gemm->stride_c + j] != expected)
+                    a[gemm->transpose_a ? l * gemm->stride_a + i : i * gemm->stride_a + l] *
+                    b[gemm->transpose_b ? j * gemm->stride_b + l : l * gemm->stride_b + j];
+      if (c[i * gemm->stride_c + j] != expected)
         return FALSE;
     }
   return TRUE;
@@ -104,4 +101,159 @@ seed_backend_self_test (GError **error)
   if (error)
     *error = g_error_copy (failed);
   return FALSE;
+}
+
+/* Choosing */
+
+static const char *const precision_names[SEED_N_PRECISIONS] = {
+  [SEED_PRECISION_FLOAT32] = "float32",
+  [SEED_PRECISION_BFLOAT16] = "bfloat16",
+  [SEED_PRECISION_INT8] = "int8",
+};
+
+const char *
+seed_precision_name (SeedPrecision precision)
+{
+  g_return_val_if_fail ((guint) precision < SEED_N_PRECISIONS, NULL);
+  return precision_names[precision];
+}
+
+gboolean
+seed_precision_from_name (const char *name, SeedPrecision *precision, GError **error)
+{
+  for (guint i = 0; i < SEED_N_PRECISIONS; i++)
+    if (g_str_equal (name, precision_names[i])) {
+      *precision = i;
+      return TRUE;
+    }
+  g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+      "precision \"%s\" is not known; use float32, bfloat16, int8 or auto", name);
+  return FALSE;
+}
+
+static const SeedBackend *
+openblas_in (SeedPrecision precision)
+{
+  return precision == SEED_PRECISION_FLOAT32 ? seed_backend_openblas () : NULL;
+}
+
+/* From the best to the one that is always there. */
+static const struct {
+  const char *name;
+  const SeedBackend *(*in) (SeedPrecision precision);
+} backends[] = {
+#ifndef SEED_REAL_DOUBLE
+  { "native", seed_backend_native },
+#ifdef SEED_HAVE_ONEDNN
+  { "onednn", seed_backend_onednn },
+#endif
+#endif
+  { "openblas", openblas_in },
+};
+
+/* The precisions of a backend, ", " between. */
+static void
+append_precisions (GString *text, const SeedBackend *(*in) (SeedPrecision))
+{
+  const char *comma = "";
+
+  for (guint p = 0; p < SEED_N_PRECISIONS; p++)
+    if (in (p)) {
+      g_string_append_printf (text, "%s%s", comma, precision_names[p]);
+      comma = ", ";
+    }
+}
+
+const SeedBackend *
+seed_backend_find (const char *name, SeedPrecision precision, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
+    const SeedBackend *found;
+
+    if (!g_str_equal (backends[i].name, name))
+      continue;
+    found = backends[i].in (precision);
+    if (found)
+      return found;
+    append_precisions (text, backends[i].in);
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "backend %s does not multiply in %s on this processor or in this build (%s%s); use "
+        "backend auto",
+        name, precision_names[precision], text->len ? "it does in " : "in no precision", text->str);
+    return NULL;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (backends); i++)
+    g_string_append_printf (text, "%s, ", backends[i].name);
+  g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "backend \"%s\" is not known; use %sor auto",
+      name, text->str);
+  return NULL;
+}
+
+/* The first of all that multiplies in @precision. */
+static const SeedBackend *
+best_in (SeedPrecision precision)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
+    const SeedBackend *found = backends[i].in (precision);
+
+    if (found)
+      return found;
+  }
+  return NULL;
+}
+
+static gboolean
+is_auto (const char *name)
+{
+  return !name || g_str_equal (name, "auto");
+}
+
+/* Of one backend, or of all when @name is NULL. */
+static gboolean
+has (const char *name, SeedPrecision precision)
+{
+  return name ? seed_backend_find (name, precision, NULL) != NULL : best_in (precision) != NULL;
+}
+
+const SeedBackend *
+seed_backend_choose (
+    const char *backend, const char *precision, gboolean frozen, char **why, GError **error)
+{
+  const SeedBackend *chosen;
+  const char *reason = "as asked for";
+  SeedPrecision type = SEED_PRECISION_FLOAT32;
+
+  if (is_auto (backend))
+    backend = NULL;
+  if (!is_auto (precision)) {
+    if (!seed_precision_from_name (precision, &type, error))
+      return NULL;
+  } else if (!frozen) {
+    reason = "training keeps to float32 unless told otherwise";
+  } else if (has (backend, SEED_PRECISION_BFLOAT16)) {
+    type = SEED_PRECISION_BFLOAT16;
+    reason = "this processor multiplies bfloat16 in hardware and the model is frozen";
+  } else {
+    reason = "this processor does not multiply bfloat16 in hardware";
+  }
+
+  chosen = backend ? seed_backend_find (backend, type, error) : best_in (type);
+  if (!chosen) {
+    if (!backend)
+      g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+          "no backend multiplies in %s on this processor; use precision float32 or auto",
+          precision_names[type]);
+    return NULL;
+  }
+  if (why)
+    *why = g_strdup_printf ("%s %s: %s", chosen->name, precision_names[type], reason);
+  return chosen;
+}
+
+const SeedBackend *
+seed_backend_get (void)
+{
+  return best_in (SEED_PRECISION_FLOAT32);
 }

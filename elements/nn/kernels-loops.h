@@ -133,11 +133,40 @@ norm_forward (const real *x, guint rows, guint dim, const real *gamma, const rea
 }
 
 static void
+norm_forward_bf16 (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
+    double eps, SeedBf16 *y, real *mean, real *rstd)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    real m = row_sum (x, dim) / (real) dim;
+    real s = R (1) / real_sqrt (row_squares (x, dim, m) / (real) dim + (real) eps);
+
+    INDEPENDENT
+    for (guint i = 0; i < dim; i++)
+      y[i] = seed_bf16_from_float ((float) ((x[i] - m) * s * gamma[i] + beta[i]));
+    mean[r] = m;
+    rstd[r] = s;
+  }
+}
+
+static void
 norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
     const real *mean, const real *rstd, real *y)
 {
   for (guint r = 0; r < rows; r++, x += dim, y += dim)
     norm_row (x, dim, gamma, beta, mean[r], rstd[r], y);
+}
+
+static void
+norm_apply_bf16 (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
+    const real *mean, const real *rstd, SeedBf16 *y)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    real m = mean[r], s = rstd[r];
+
+    INDEPENDENT
+    for (guint i = 0; i < dim; i++)
+      y[i] = seed_bf16_from_float ((float) ((x[i] - m) * s * gamma[i] + beta[i]));
+  }
 }
 
 /*
@@ -279,10 +308,42 @@ add (const real *x, gsize n, real *y)
 }
 
 static void
+to_bf16 (const real *restrict x, gsize n, SeedBf16 *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = seed_bf16_from_float ((float) x[i]);
+}
+
+static void
+from_bf16 (const SeedBf16 *restrict x, gsize n, real *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = (real) seed_bf16_to_float (x[i]);
+}
+
+static void
+rescale (const gint32 *restrict sums, const gint32 *restrict shift, const real *restrict scale,
+    real row_scale, gsize n, real *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = (real) (sums[i] - shift[i]) * scale[i] * row_scale;
+}
+
+static void
 column_sum (const real *x, gsize stride, guint rows, guint cols, real *sum)
 {
   for (guint r = 0; r < rows; r++, x += stride)
     add (x, cols, sum);
+}
+
+static void
+column_sum_bf16 (const SeedBf16 *x, gsize stride, guint rows, guint cols, real *sum)
+{
+  for (guint r = 0; r < rows; r++, x += stride) {
+    INDEPENDENT
+    for (guint i = 0; i < cols; i++)
+      sum[i] += (real) seed_bf16_to_float (x[i]);
+  }
 }
 
 static void
@@ -315,46 +376,17 @@ scale (real *x, gsize n, real scale)
     x[i] *= scale;
 }
 
-static inline guint16
-bf16_of (float x)
-{
-  union {
-    float f;
-    guint32 u;
-  } bits = { .f = x };
-  guint32 rounded = (bits.u + 0x7fffu + (bits.u >> 16 & 1)) >> 16;
-  guint32 nan = bits.u >> 16 | 0x40; /* quiet: its low bits may have been all it had */
-
-  return (guint16) ((bits.u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
-}
-
-static void
-to_bf16 (const float *restrict x, gsize n, guint16 *restrict y)
-{
-  for (gsize i = 0; i < n; i++)
-    y[i] = bf16_of (x[i]);
-}
-
-static void
-from_bf16 (const guint16 *restrict x, gsize n, float *restrict y)
-{
-  for (gsize i = 0; i < n; i++) {
-    guint32 bits = (guint32) x[i] << 16;
-    memcpy (&y[i], &bits, sizeof bits);
-  }
-}
-
 static void
 words_bf16_channel (
-    const guint8 *restrict words, guint n, float scale, float shift, guint16 *restrict y)
+    const guint8 *restrict words, guint n, float scale, float shift, SeedBf16 *restrict y)
 {
   for (guint i = 0; i < n; i++)
-    y[i] = bf16_of ((float) words[i] * scale + shift);
+    y[i] = seed_bf16_from_float ((float) words[i] * scale + shift);
 }
 
 static void
 words_bf16 (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
-    const float shift[3], guint16 *y)
+    const float shift[3], SeedBf16 *y)
 {
   for (gsize i = 0; i < 3 * n_words; i++, words += channel_size, y += channel_size)
     words_bf16_channel (words, channel_size, scale[i % 3], shift[i % 3], y);
@@ -445,7 +477,9 @@ sinkhorn (real *x, guint rows, guint cols, real eps, guint iterations, real *col
 static const SeedKernels kernels = {
   .name = KERNELS_NAME,
   .norm_forward = norm_forward,
+  .norm_forward_bf16 = norm_forward_bf16,
   .norm_apply = norm_apply,
+  .norm_apply_bf16 = norm_apply_bf16,
   .norm_backward = norm_backward,
   .softmax = SOFTMAX,
   .softmax_backward = softmax_backward,
@@ -463,14 +497,16 @@ static const SeedKernels kernels = {
     [SEED_ACTIVATION_SILU] = silu_backward,
     [SEED_ACTIVATION_RELU] = relu_backward,
   },
+  .to_bf16 = to_bf16,
+  .from_bf16 = from_bf16,
+  .rescale = rescale,
   .add = add,
   .add_scaled = add_scaled,
   .scale = scale,
   .column_sum = column_sum,
+  .column_sum_bf16 = column_sum_bf16,
   .words = words,
   .words_bf16 = words_bf16,
-  .to_bf16 = to_bf16,
-  .from_bf16 = from_bf16,
   .row_norms = row_norms,
   .squares = squares,
   .average = average,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cpu.h"
+#include "nn/bf16.h"
 #include "nn/vit.h"
 
 /*
@@ -35,9 +36,16 @@ typedef struct {
   void (*norm_forward) (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
       double eps, real *y, real *mean, real *rstd);
 
+  /* norm_forward with y in bfloat16. */
+  void (*norm_forward_bf16) (const real *x, guint rows, guint dim, const real *gamma,
+      const real *beta, double eps, SeedBf16 *y, real *mean, real *rstd);
+
   /* The same y again, from @mean and @rstd of norm_forward. */
   void (*norm_apply) (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
       const real *mean, const real *rstd, real *y);
+
+  void (*norm_apply_bf16) (const real *x, guint rows, guint dim, const real *gamma,
+      const real *beta, const real *mean, const real *rstd, SeedBf16 *y);
 
   /* ADDS to @dx [rows, dim], @dgamma [dim] and @dbeta [dim], which overlap nothing. */
   void (*norm_backward) (const real *x, guint rows, guint dim, const real *gamma, const real *mean,
@@ -56,6 +64,13 @@ typedef struct {
   void (*activation_backward[SEED_N_ACTIVATIONS]) (
       const real *x, const real *dy, gsize n, real *dx, real *y);
 
+  void (*to_bf16) (const real *x, gsize n, SeedBf16 *y);
+  void (*from_bf16) (const SeedBf16 *x, gsize n, real *y);
+
+  /* y = (sums - shift) scale row_scale, element by element: int8 products become numbers. */
+  void (*rescale) (
+      const gint32 *sums, const gint32 *shift, const real *scale, real row_scale, gsize n, real *y);
+
   /* y += x */
   void (*add) (const real *x, gsize n, real *y);
 
@@ -67,6 +82,7 @@ typedef struct {
 
   /* ADDS the sum over @rows of each of @cols columns to @sum; rows are @stride apart. */
   void (*column_sum) (const real *x, gsize stride, guint rows, guint cols, real *sum);
+  void (*column_sum_bf16) (const SeedBf16 *x, gsize stride, guint rows, guint cols, real *sum);
 
   /*
    * @n_words words of 3 channels of @channel_size bytes: y = x scale[c] + shift[c], in the same
@@ -77,11 +93,7 @@ typedef struct {
 
   /* The same rounded to bfloat16. */
   void (*words_bf16) (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
-      const float shift[3], guint16 *y);
-
-  /* To the nearest bfloat16, ties to even; a NaN stays one. @y overlaps nothing. */
-  void (*to_bf16) (const float *x, gsize n, guint16 *y);
-  void (*from_bf16) (const guint16 *x, gsize n, float *y);
+      const float shift[3], SeedBf16 *y);
 
   /* Euclidean norms [rows] of @rows rows of @dim; rows are @stride apart. */
   void (*row_norms) (const real *x, gsize stride, guint rows, guint dim, real *norms);

@@ -12,12 +12,20 @@
 
 #define MAX_BATCH 4096u
 
+/* What was asked for, and what it came to. */
+typedef struct {
+  guint image_size;
+  const SeedBackend *backend;
+} Wanted;
+
 struct _SeedModel {
   guint refs; /* guarded by the registry's lock */
   char *key;  /* in the registry */
   char *name;
   SeedCheckpoint checkpoint;
-  SeedVitWeights *weights; /* of the checkpoint's values */
+  SeedVitWeights *weights; /* of the checkpoint's values, which may be gone */
+  const SeedBackend *backend;
+  char *choice;
   SeedModelInfo info;
 };
 
@@ -60,16 +68,17 @@ list_files (const char *real_folder)
 }
 
 /*
- * The folder, the size and the state of the files; changes when any of them is replaced. Caller
- * frees.
+ * The folder, the size, the backend and the state of the files; changes when any of them is
+ * replaced. Caller frees.
  */
 static char *
-make_key (const char *real_folder, guint image_size)
+make_key (const char *real_folder, const Wanted *wanted)
 {
   g_autoptr (GPtrArray) files = list_files (real_folder);
   GString *key = g_string_new (real_folder);
 
-  g_string_append_printf (key, "\n%u", image_size);
+  g_string_append_printf (key, "\n%u %s %s", wanted->image_size, wanted->backend->name,
+      seed_precision_name (wanted->backend->precision));
   for (guint i = 0; i < files->len; i++) {
     const char *name = g_ptr_array_index (files, i);
     g_autofree char *path = g_build_filename (real_folder, name, NULL);
@@ -113,6 +122,7 @@ free_model (SeedModel *model)
 {
   seed_vit_weights_free (model->weights);
   seed_checkpoint_clear (&model->checkpoint);
+  g_free (model->choice);
   g_free (model->name);
   g_free (model->key);
   g_free (model);
@@ -140,30 +150,40 @@ fill_info (SeedModel *model)
   info->resize_size = checkpoint->resize_size;
   info->crop_size = checkpoint->crop_size;
   info->n_params = checkpoint->n_params;
-  info->memory_bytes =
-      checkpoint->params.total * sizeof (float) + seed_vit_weights_bytes (model->weights);
+  info->memory_bytes = seed_vit_weights_bytes (model->weights) +
+                       (checkpoint->values ? checkpoint->params.total * sizeof (float) : 0);
+  info->backend = model->backend->name;
+  info->precision = seed_precision_name (model->backend->precision);
+  info->choice = model->choice;
 }
 
 static SeedModel *
-read_model (const char *real_folder, guint image_size, GError **error)
+read_model (const char *real_folder, const Wanted *wanted, const char *choice, GError **error)
 {
   SeedModel *model = g_new0 (SeedModel, 1);
   SeedCheckpoint *checkpoint = &model->checkpoint;
 
   model->refs = 1;
-  model->key =
-      make_key (real_folder, image_size); /* before reading: what is read is this or newer */
-  if (!seed_checkpoint_load_sized (checkpoint, real_folder, image_size, NULL, 0, error)) {
+  model->backend = wanted->backend;
+  model->choice = g_strdup (choice);
+  model->key = make_key (real_folder, wanted); /* before reading: what is read is this or newer */
+  if (!seed_checkpoint_load_sized (checkpoint, real_folder, wanted->image_size, NULL, 0, error)) {
     free_model (model);
     return NULL;
   }
   seed_vit_fold_normalisation (&checkpoint->config, &checkpoint->params, checkpoint->values);
-  model->weights =
-      seed_vit_weights_new (&checkpoint->config, &checkpoint->params, checkpoint->values, error);
+  if (wanted->backend->precision == SEED_PRECISION_INT8)
+    seed_vit_smooth (&checkpoint->config, &checkpoint->params, checkpoint->values, NULL);
+  model->weights = seed_vit_weights_new_with (
+      &checkpoint->config, &checkpoint->params, checkpoint->values, wanted->backend, error);
   if (!model->weights) {
     g_prefix_error (error, "%s: ", real_folder);
     free_model (model);
     return NULL;
+  }
+  if (seed_vit_weights_detach (model->weights, &checkpoint->params)) {
+    g_aligned_free (checkpoint->values);
+    checkpoint->values = NULL;
   }
   model->name = g_path_get_basename (real_folder);
   fill_info (model);
@@ -172,18 +192,18 @@ read_model (const char *real_folder, guint image_size, GError **error)
 
 /* With load_lock held. */
 static SeedModel *
-find_or_read (const char *real_folder, guint image_size, GError **error)
+find_or_read (const char *real_folder, const Wanted *wanted, const char *choice, GError **error)
 {
-  g_autofree char *key = make_key (real_folder, image_size);
+  g_autofree char *key = make_key (real_folder, wanted);
   SeedModel *model = lookup (key);
 
   if (model)
     return model;
-  model = read_model (real_folder, image_size, error);
+  model = read_model (real_folder, wanted, choice, error);
   if (!model)
     return NULL;
   g_free (key);
-  key = make_key (real_folder, image_size);
+  key = make_key (real_folder, wanted);
   if (g_str_equal (key, model->key))
     publish (model);
   /* else a file was replaced meanwhile: this caller has a valid model, but nobody shares it */
@@ -199,7 +219,17 @@ seed_model_load (const char *folder, GError **error)
 SeedModel *
 seed_model_load_sized (const char *folder, guint image_size, GError **error)
 {
+  SeedModelOptions options = { .image_size = image_size, .precision = "float32" };
+
+  return seed_model_load_full (folder, &options, error);
+}
+
+SeedModel *
+seed_model_load_full (const char *folder, const SeedModelOptions *options, GError **error)
+{
   g_autofree char *real_folder = realpath (folder, NULL);
+  g_autofree char *choice = NULL;
+  Wanted wanted = { .image_size = options->image_size };
   SeedModel *model;
 
   if (!real_folder) {
@@ -208,8 +238,13 @@ seed_model_load_sized (const char *folder, guint image_size, GError **error)
         "%s: cannot find the model's folder: %s", folder, g_strerror (saved));
     return NULL;
   }
+  wanted.backend = seed_backend_choose (options->backend, options->precision, TRUE, &choice, error);
+  if (!wanted.backend) {
+    g_prefix_error (error, "%s: ", folder);
+    return NULL;
+  }
   g_mutex_lock (&registry.load_lock);
-  model = find_or_read (real_folder, image_size, error);
+  model = find_or_read (real_folder, &wanted, choice, error);
   g_mutex_unlock (&registry.load_lock);
   return model;
 }
@@ -245,6 +280,15 @@ seed_model_get_info (const SeedModel *model)
   return &model->info;
 }
 
+char *
+seed_model_describe_choice (const char *backend, const char *precision, GError **error)
+{
+  char *why = NULL;
+
+  seed_backend_choose (backend, precision, TRUE, &why, error);
+  return why;
+}
+
 /* Sessions */
 
 SeedSession *
@@ -259,8 +303,8 @@ seed_session_new (SeedModel *model, guint max_batch, GError **error)
         max_batch, MAX_BATCH);
     return NULL;
   }
-  vit =
-      seed_vit_new (&model->checkpoint.config, &model->checkpoint.params, max_batch, FALSE, error);
+  vit = seed_vit_new_with (&model->checkpoint.config, &model->checkpoint.params, max_batch, FALSE,
+      model->backend, error);
   if (!vit) {
     g_prefix_error (error, "model %s: ", model->name);
     return NULL;

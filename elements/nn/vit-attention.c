@@ -12,7 +12,7 @@ typedef struct {
   SeedVit *vit;
   const SeedVitBlock *block;
   const real *d_attended;
-  real *d_qkv;
+  void *d_qkv;
   guint n_items, n_chunks, row_blocks;
 } Region;
 
@@ -40,6 +40,31 @@ attention_scale (const SeedVit *vit)
   return (real) (1 / sqrt ((double) vit->head_dim));
 }
 
+/* The backend's own, which does not keep the probabilities. */
+static void
+fused_item (const Region *region, guint item)
+{
+  SeedVit *vit = region->vit;
+  guint d = vit->config.dim;
+  guint head = item / region->row_blocks % vit->config.heads;
+  guint image = item / region->row_blocks / vit->config.heads;
+  SeedRange rows = seed_split (vit->n_tokens, region->row_blocks, item % region->row_blocks, 1);
+  gsize at = qkv_offset (vit, image, head), out = row_offset (vit, image, head) + rows.begin * d;
+  SeedAttention attention = { .type = vit->rows_type,
+    .n_queries = (guint) rows.n,
+    .n_keys = vit->n_tokens,
+    .dim = vit->head_dim,
+    .scale = attention_scale (vit),
+    .q = seed_vit_row (vit, region->block->qkv, at + rows.begin * 3 * d, 1),
+    .k = seed_vit_row (vit, region->block->qkv, at + d, 1),
+    .v = seed_vit_row (vit, region->block->qkv, at + 2 * d, 1),
+    .stride = 3 * (gsize) d,
+    .out = seed_vit_row (vit, region->block->attended, out, 1),
+    .out_stride = d };
+
+  vit->backend->attention (&attention);
+}
+
 static void
 forward_item (const Region *region, guint item, real *scratch)
 {
@@ -48,7 +73,7 @@ forward_item (const Region *region, guint item, real *scratch)
   guint head = item / region->row_blocks % vit->config.heads;
   guint image = item / region->row_blocks / vit->config.heads;
   SeedRange rows = seed_split (tokens, region->row_blocks, item % region->row_blocks, 1);
-  const real *q = region->block->qkv + qkv_offset (vit, image, head);
+  const real *q = (const real *) region->block->qkv + qkv_offset (vit, image, head);
   real *probs = region->block->probs
                     ? region->block->probs + probs_offset (vit, image, head) + rows.begin * tokens
                     : scratch;
@@ -71,7 +96,7 @@ forward_item (const Region *region, guint item, real *scratch)
     .stride_a = tokens,
     .b = q + 2 * d,
     .stride_b = 3 * d,
-    .c = region->block->attended + row_offset (vit, image, head) + rows.begin * d,
+    .c = (real *) region->block->attended + row_offset (vit, image, head) + rows.begin * d,
     .stride_c = d };
 
   vit->backend->gemm_serial (&scores);
@@ -79,69 +104,103 @@ forward_item (const Region *region, guint item, real *scratch)
   vit->backend->gemm_serial (&mix);
 }
 
+/* op(A) op(B) of one head, as the pass backward needs them: [tokens, tokens] or [tokens, e]. */
+static void
+head_product (const SeedVit *vit, SeedGemm gemm)
+{
+  gemm.m = vit->n_tokens;
+  gemm.alpha = 1;
+  vit->backend->gemm_serial (&gemm);
+}
+
+/* The probabilities as forward had them. */
+static const real *
+probs_again (const Region *region, guint image, guint head, real *scratch)
+{
+  const SeedVit *vit = region->vit;
+  guint d = vit->config.dim, tokens = vit->n_tokens;
+  gsize at = qkv_offset (vit, image, head);
+  SeedRowsType type = vit->rows_type;
+
+  if (region->block->probs)
+    return region->block->probs + probs_offset (vit, image, head);
+  head_product (vit, (SeedGemm){ .transpose_b = TRUE,
+                         .n = tokens,
+                         .k = vit->head_dim,
+                         .a = seed_rows_at (type, region->block->qkv, at),
+                         .stride_a = 3 * d,
+                         .a_type = type,
+                         .b = seed_rows_at (type, region->block->qkv, at + d),
+                         .stride_b = 3 * d,
+                         .b_type = type,
+                         .c = scratch,
+                         .stride_c = tokens });
+  vit->kernels->softmax (scratch, tokens, tokens, attention_scale (vit));
+  return scratch;
+}
+
 /*
  * dV = P^T dO, dP = dO V^T, dS through the softmax, dQ = dS K, dK = dS^T Q.
  */
 static void
-backward_item (const Region *region, guint item, real *scratch)
+backward_item (const Region *region, guint item, real *d_probs)
 {
   const SeedVit *vit = region->vit;
   guint d = vit->config.dim, tokens = vit->n_tokens, e = vit->head_dim;
   guint head = item % vit->config.heads, image = item / vit->config.heads;
-  const real *q = region->block->qkv + qkv_offset (vit, image, head);
-  const real *probs = region->block->probs + probs_offset (vit, image, head);
+  gsize at = qkv_offset (vit, image, head);
+  SeedRowsType type = vit->rows_type;
+  const void *q = seed_rows_at (type, region->block->qkv, at);
+  const real *probs = probs_again (region, image, head, d_probs + (gsize) tokens * tokens);
   const real *d_out = region->d_attended + row_offset (vit, image, head);
-  real *d_q = region->d_qkv + qkv_offset (vit, image, head);
-  SeedGemm gemm = { .alpha = 1 };
-
-  gemm = (SeedGemm){ .transpose_a = TRUE,
-    .m = tokens,
+  void *d_q = (void *) seed_rows_at (type, region->d_qkv, at);
+  SeedGemm d_value = { .transpose_a = TRUE,
     .n = e,
     .k = tokens,
-    .alpha = 1,
     .a = probs,
     .stride_a = tokens,
     .b = d_out,
     .stride_b = d,
-    .c = d_q + 2 * d,
-    .stride_c = 3 * d };
-  vit->backend->gemm_serial (&gemm);
-  gemm = (SeedGemm){ .transpose_b = TRUE,
-    .m = tokens,
+    .c = (void *) seed_rows_at (type, d_q, 2 * d),
+    .stride_c = 3 * d,
+    .c_type = type };
+  SeedGemm d_prob = { .transpose_b = TRUE,
     .n = tokens,
     .k = e,
-    .alpha = 1,
     .a = d_out,
     .stride_a = d,
-    .b = q + 2 * d,
+    .b = seed_rows_at (type, q, 2 * d),
     .stride_b = 3 * d,
-    .c = scratch,
+    .b_type = type,
+    .c = d_probs,
     .stride_c = tokens };
-  vit->backend->gemm_serial (&gemm);
-  vit->kernels->softmax_backward (probs, tokens, tokens, attention_scale (vit), scratch);
-  gemm = (SeedGemm){ .m = tokens,
-    .n = e,
+  SeedGemm d_query = { .n = e,
     .k = tokens,
-    .alpha = 1,
-    .a = scratch,
+    .a = d_probs,
     .stride_a = tokens,
-    .b = q + d,
+    .b = seed_rows_at (type, q, d),
     .stride_b = 3 * d,
+    .b_type = type,
     .c = d_q,
-    .stride_c = 3 * d };
-  vit->backend->gemm_serial (&gemm);
-  gemm = (SeedGemm){ .transpose_a = TRUE,
-    .m = tokens,
+    .stride_c = 3 * d,
+    .c_type = type };
+  SeedGemm d_key = { .transpose_a = TRUE,
     .n = e,
     .k = tokens,
-    .alpha = 1,
-    .a = scratch,
+    .a = d_probs,
     .stride_a = tokens,
     .b = q,
     .stride_b = 3 * d,
-    .c = d_q + d,
-    .stride_c = 3 * d };
-  vit->backend->gemm_serial (&gemm);
+    .b_type = type,
+    .c = (void *) seed_rows_at (type, d_q, d),
+    .stride_c = 3 * d,
+    .c_type = type };
+
+  head_product (vit, d_value);
+  head_product (vit, d_prob);
+  vit->kernels->softmax_backward (probs, tokens, tokens, attention_scale (vit), d_probs);
+  head_product (vit, d_query);
+  head_product (vit, d_key);
 }
 
 static void
@@ -155,6 +214,8 @@ chunk_task (guint task, gpointer data)
   for (gsize i = 0; i < items.n; i++)
     if (region->d_qkv)
       backward_item (region, (guint) (items.begin + i), scratch);
+    else if (vit->backend->attention && !region->block->probs)
+      fused_item (region, (guint) (items.begin + i));
     else
       forward_item (region, (guint) (items.begin + i), scratch);
 }
@@ -179,7 +240,7 @@ seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block)
 
 void
 seed_vit_attention_backward (
-    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv)
+    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, void *d_qkv)
 {
   Region region = {
     .vit = vit, .block = block, .d_attended = d_attended, .d_qkv = d_qkv, .row_blocks = 1

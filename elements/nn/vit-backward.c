@@ -19,7 +19,8 @@ typedef struct {
 /* Sums of columns: the gradient of a bias, and of a position over images. */
 typedef struct {
   const SeedKernels *kernels;
-  const real *x;
+  SeedRowsType type;
+  const void *x;
   gsize stride;
   guint rows, columns;
   real *sum;
@@ -31,22 +32,32 @@ column_sum_task (guint task, gpointer data)
   const ColumnSum *region = data;
   guint begin = task * BIAS_COLUMNS;
 
-  region->kernels->column_sum (region->x + begin, region->stride, region->rows,
-      MIN (BIAS_COLUMNS, region->columns - begin), region->sum + begin);
+  guint columns = MIN (BIAS_COLUMNS, region->columns - begin);
+  const void *x = seed_rows_at (region->type, region->x, begin);
+
+  if (region->type == SEED_ROWS_BF16)
+    region->kernels->column_sum_bf16 (
+        x, region->stride, region->rows, columns, region->sum + begin);
+  else
+    region->kernels->column_sum (x, region->stride, region->rows, columns, region->sum + begin);
 }
 
 static void
-column_sum (const SeedVit *vit, const real *x, gsize stride, guint rows, guint columns, real *sum)
+column_sum (const SeedVit *vit, SeedRowsType type, const void *x, gsize stride, guint rows,
+    guint columns, real *sum)
 {
-  ColumnSum region = { vit->kernels, x, stride, rows, columns, sum };
+  ColumnSum region = { vit->kernels, type, x, stride, rows, columns, sum };
 
   seed_pool_run ((columns + BIAS_COLUMNS - 1) / BIAS_COLUMNS, column_sum_task, &region);
 }
 
-/* y = x W^T + b: dW += dy^T x, db += sum of dy, and dx = dy W unless @dx is NULL. */
+/*
+ * y = x W^T + b: dW += dy^T x, db += sum of dy, and dx = dy W unless @dx is NULL. @x is of
+ * rows_type, @dy of @dy_type.
+ */
 static void
-linear_backward (const Backward *back, gsize weight, gsize bias, guint out, guint in, const real *x,
-    const real *dy, guint rows, real *dx)
+linear_backward (const Backward *back, gsize weight, gsize bias, guint out, guint in, const void *x,
+    const void *dy, SeedRowsType dy_type, guint rows, real *dx)
 {
   const SeedBackend *backend = back->vit->backend;
   SeedGemm d_weight = { .transpose_a = TRUE,
@@ -60,7 +71,9 @@ linear_backward (const Backward *back, gsize weight, gsize bias, guint out, guin
     .stride_b = in,
     .beta = 1,
     .c = back->grads + weight,
-    .stride_c = in };
+    .stride_c = in,
+    .a_type = dy_type,
+    .b_type = back->vit->rows_type };
   SeedGemm d_input = { .m = rows,
     .n = in,
     .k = out,
@@ -70,10 +83,11 @@ linear_backward (const Backward *back, gsize weight, gsize bias, guint out, guin
     .b = back->values + weight,
     .stride_b = in,
     .c = dx,
-    .stride_c = in };
+    .stride_c = in,
+    .a_type = dy_type };
 
   backend->gemm (&d_weight);
-  column_sum (back->vit, dy, out, rows, out, back->grads + bias);
+  column_sum (back->vit, dy_type, dy, out, rows, out, back->grads + bias);
   if (dx)
     backend->gemm (&d_input);
 }
@@ -83,7 +97,7 @@ typedef struct {
   const real *x, *gamma, *beta, *mean, *rstd;
   const real *dy;
   real *dx; /* added to */
-  real *y;
+  void *y;  /* of rows_type */
   guint rows, n_tasks;
 } Norm;
 
@@ -93,10 +107,16 @@ norm_apply_task (guint task, gpointer data)
   const Norm *region = data;
   gsize d = region->vit->config.dim;
   SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
+  const real *x = region->x + rows.begin * d;
+  const real *mean = region->mean + rows.begin, *rstd = region->rstd + rows.begin;
+  void *y = seed_vit_row (region->vit, region->y, rows.begin, d);
 
-  region->vit->kernels->norm_apply (region->x + rows.begin * d, (guint) rows.n, (guint) d,
-      region->gamma, region->beta, region->mean + rows.begin, region->rstd + rows.begin,
-      region->y + rows.begin * d);
+  if (region->vit->rows_type == SEED_ROWS_BF16)
+    region->vit->kernels->norm_apply_bf16 (
+        x, (guint) rows.n, (guint) d, region->gamma, region->beta, mean, rstd, y);
+  else
+    region->vit->kernels->norm_apply (
+        x, (guint) rows.n, (guint) d, region->gamma, region->beta, mean, rstd, y);
 }
 
 static void
@@ -129,8 +149,8 @@ norm_backward (const Backward *back, Norm *region, gsize weight, gsize bias)
   }
 }
 
-static const real *
-normed_again (Norm *region, real *y)
+static const void *
+normed_again (Norm *region, void *y)
 {
   region->y = y;
   region->n_tasks = seed_vit_row_tasks (region->rows);
@@ -140,7 +160,7 @@ normed_again (Norm *region, real *y)
 
 typedef struct {
   const SeedVit *vit;
-  const real *pre;
+  const void *pre;
   guint rows, n_tasks;
 } Activation;
 
@@ -152,10 +172,10 @@ activation_task (guint task, gpointer data)
   const SeedVit *vit = region->vit;
   gsize m = vit->config.mlp_dim;
   SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
-  real *d_hidden = vit->d_hidden + rows.begin * m;
 
-  vit->kernels->activation_backward[vit->config.activation](
-      region->pre + rows.begin * m, d_hidden, rows.n * m, d_hidden, vit->hidden + rows.begin * m);
+  seed_vit_activation_backward (vit, seed_vit_row (vit, region->pre, rows.begin, m), rows.n * m,
+      seed_vit_row (vit, vit->d_hidden, rows.begin, m),
+      seed_vit_row (vit, vit->hidden, rows.begin, m));
 }
 
 /* d_stream: from the gradient after the MLP to that before it. */
@@ -185,14 +205,15 @@ mlp_backward (const Backward *back, guint index)
     .b = back->values + offset[SEED_VIT_FC2_WEIGHT],
     .stride_b = m,
     .c = vit->d_hidden,
+    .c_type = vit->rows_type,
     .stride_c = m };
 
   vit->backend->gemm (&d_hidden);
   seed_pool_run (activation.n_tasks, activation_task, &activation);
   linear_backward (back, offset[SEED_VIT_FC2_WEIGHT], offset[SEED_VIT_FC2_BIAS], d, m, vit->hidden,
-      vit->d_stream, back->rows, NULL);
+      vit->d_stream, SEED_ROWS_REAL, back->rows, NULL);
   linear_backward (back, offset[SEED_VIT_FC1_WEIGHT], offset[SEED_VIT_FC1_BIAS], m, d,
-      normed_again (&norm, vit->normed), vit->d_hidden, back->rows, vit->d_rows);
+      normed_again (&norm, vit->normed), vit->d_hidden, vit->rows_type, back->rows, vit->d_rows);
   norm_backward (back, &norm, offset[SEED_VIT_NORM2_WEIGHT], offset[SEED_VIT_NORM2_BIAS]);
 }
 
@@ -214,10 +235,10 @@ attention_backward (const Backward *back, guint index)
     .dx = vit->d_stream };
 
   linear_backward (back, offset[SEED_VIT_PROJ_WEIGHT], offset[SEED_VIT_PROJ_BIAS], d, d,
-      block->attended, vit->d_stream, back->rows, vit->d_rows);
+      block->attended, vit->d_stream, SEED_ROWS_REAL, back->rows, vit->d_rows);
   seed_vit_attention_backward (vit, block, vit->d_rows, vit->d_qkv);
   linear_backward (back, offset[SEED_VIT_QKV_WEIGHT], offset[SEED_VIT_QKV_BIAS], 3 * d, d,
-      normed_again (&norm, vit->normed), vit->d_qkv, back->rows, vit->d_rows);
+      normed_again (&norm, vit->normed), vit->d_qkv, vit->rows_type, back->rows, vit->d_rows);
   norm_backward (back, &norm, offset[SEED_VIT_NORM1_WEIGHT], offset[SEED_VIT_NORM1_BIAS]);
 }
 
@@ -242,16 +263,17 @@ embed_backward (const Backward *back)
   guint cls = vit->config.no_cls ? 0 : d, registers = vit->config.n_registers * d;
   gsize image_size = (gsize) vit->n_tokens * d;
 
-  column_sum (vit, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
+  column_sum (vit, SEED_ROWS_REAL, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
       back->grads + offset[SEED_VIT_POS]);
   if (cls > 0)
-    column_sum (vit, vit->d_stream, image_size, vit->n, cls, back->grads + offset[SEED_VIT_CLS]);
+    column_sum (vit, SEED_ROWS_REAL, vit->d_stream, image_size, vit->n, cls,
+        back->grads + offset[SEED_VIT_CLS]);
   if (registers > 0)
-    column_sum (vit, vit->d_stream + cls, image_size, vit->n, registers,
+    column_sum (vit, SEED_ROWS_REAL, vit->d_stream + cls, image_size, vit->n, registers,
         back->grads + offset[SEED_VIT_REGISTERS]);
   seed_pool_run (vit->n, gather_task, vit);
   linear_backward (back, offset[SEED_VIT_PATCH_WEIGHT], offset[SEED_VIT_PATCH_BIAS], d,
-      vit->word_size, vit->word_values, vit->embedded, vit->n * vit->n_words, NULL);
+      vit->word_size, vit->word_values, vit->embedded, SEED_ROWS_REAL, vit->n * vit->n_words, NULL);
 }
 
 void

@@ -22,7 +22,9 @@ typedef enum {
 
 struct _SeedVitWeights {
   const SeedBackend *backend;
-  const real *values; /* what is packed, or NULL */
+  const real *values; /* what is packed, or NULL; laid out as layout says */
+  real *own_values;   /* values, when they are a copy without what is packed */
+  gsize own_size;     /* bytes */
   SeedVitLayout layout;
   guint depth;
   SeedPackedLinear *patch;
@@ -45,9 +47,9 @@ typedef struct {
   real *mean1, *rstd1;  /* [R] */
   real *mean2, *rstd2;  /* [R] */
   real *qkv;            /* [R, 3d] */
-  real *probs;          /* [n, H, T, T], NULL for inference */
+  real *probs;          /* [n, H, T, T]; NULL: not kept, or computed again for the backward pass */
   real *attended;       /* [R, d] */
-  real *pre;            /* [R, m] before the activation, NULL for inference */
+  void *pre;            /* [R, m] of rows_type, before the activation, NULL for inference */
 } SeedVitBlock;
 
 struct _SeedVit {
@@ -56,6 +58,7 @@ struct _SeedVit {
   gboolean train;
   const SeedBackend *backend;
   const SeedKernels *kernels;
+  SeedRowsType rows_type;  /* of what lies between two layers, outside the residual stream */
   SeedVitWeights *weights; /* packed anew by seed_vit_forward */
   const SeedVitLayout *layout;
 
@@ -64,10 +67,10 @@ struct _SeedVit {
   void *memory;
   gsize memory_size;
   SeedVitBlock *blocks; /* [depth] */
-  real *word_values;    /* [n N, word] */
+  void *word_values;    /* [n N, word] of rows_type */
   real *embedded;       /* [n N, d]; also its gradient */
-  real *normed;         /* [R, d] */
-  real *hidden;         /* [R, g] */
+  void *normed;         /* [R, d] of rows_type */
+  void *hidden;         /* [R, g] of rows_type */
   real *mean, *rstd;    /* [R] of the final norm */
   real *out;            /* [R, d] */
   real *scratch;        /* [n_chunks, scratch_size] of attention */
@@ -84,8 +87,8 @@ struct _SeedVit {
   /* backward only */
   real *d_stream; /* [R, d] */
   real *d_rows;   /* [R, d] */
-  real *d_qkv;    /* [R, 3d] */
-  real *d_hidden; /* [R, m] */
+  void *d_qkv;    /* [R, 3d] of rows_type */
+  void *d_hidden; /* [R, m] of rows_type */
   real *d_norm;   /* [SEED_VIT_NORM_PARTS, 2d] partial sums of dgamma, dbeta */
 };
 
@@ -96,7 +99,14 @@ struct _SeedVit {
 void seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block);
 /* @d_attended [R, d] -> @d_qkv [R, 3d], written */
 void seed_vit_attention_backward (
-    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv);
+    SeedVit *vit, const SeedVitBlock *block, const real *d_attended, void *d_qkv);
+
+/* Row @row of a matrix of @columns in rows_type. */
+static inline void *
+seed_vit_row (const SeedVit *vit, const void *rows, gsize row, gsize columns)
+{
+  return (void *) seed_rows_at (vit->rows_type, rows, row * columns);
+}
 
 /* What the last forward returned. */
 const real *seed_vit_rows (const SeedVit *vit);
@@ -108,6 +118,13 @@ void seed_vit_norm_rows (const SeedVit *vit, const real *x, guint rows, const re
 
 /* vit-summary.c: fills weights->pool_scores from weights->values */
 void seed_vit_summary_prepare (SeedVitWeights *weights);
+
+/* vit-rows.c: over @n elements of rows_type */
+void seed_vit_activation (const SeedVit *vit, const void *x, gsize n, void *y);
+/* @d: dL/dy becomes dL/dx; @y = f(x) once more */
+void seed_vit_activation_backward (const SeedVit *vit, const void *x, gsize n, void *d, void *y);
+/* @row [2n]: the first half becomes f (first half) * second half */
+void seed_vit_gate (const SeedVit *vit, void *row, gsize n);
 
 /* Tasks for @rows rows of light work: a pure function of the two. */
 guint seed_vit_row_tasks (gsize rows);

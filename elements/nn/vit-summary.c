@@ -68,7 +68,7 @@ linear (const Summary *summary, const real *x, guint in, const real *weight, con
     .c = y,
     .stride_c = out };
 
-  vit->backend->gemm (&gemm);
+  seed_backend_get ()->gemm (&gemm);
   for (guint i = 0; bias && i < vit->n; i++)
     vit->kernels->add (bias, out, y + (gsize) i * out);
 }
@@ -128,9 +128,9 @@ mix_rows (const Summary *summary, guint image)
     .c = vit->pool_mixed + (gsize) image * heads * d,
     .stride_c = d };
 
-  vit->backend->gemm_serial (&scores);
+  seed_backend_get ()->gemm_serial (&scores);
   vit->kernels->softmax (probs, heads, tokens, (real) (1 / sqrt ((double) vit->head_dim)));
-  vit->backend->gemm_serial (&mix);
+  seed_backend_get ()->gemm_serial (&mix);
 }
 
 /* Each head's values of its own mixture, side by side, into pool_normed. */
@@ -158,7 +158,7 @@ attend_task (guint image, gpointer data)
       .c = attended + head * e,
       .stride_c = d };
 
-    vit->backend->gemm_serial (&values);
+    seed_backend_get ()->gemm_serial (&values);
   }
   vit->kernels->add (bias, d, attended);
 }

@@ -18,17 +18,31 @@ typedef struct {
   gboolean overflow;
 } Arena;
 
-static real *
-carve (Arena *arena, gsize rows, gsize columns)
+static void *
+carve_elements (Arena *arena, gsize rows, gsize columns, gsize element_size)
 {
   gsize size, start = arena->used;
 
   if (__builtin_mul_overflow (rows, columns, &size) ||
-      __builtin_mul_overflow (size, sizeof (real), &size) ||
+      __builtin_mul_overflow (size, element_size, &size) ||
       __builtin_add_overflow (size, ALIGN - 1, &size) ||
       __builtin_add_overflow (arena->used, size & ~(gsize) (ALIGN - 1), &arena->used))
     arena->overflow = TRUE;
-  return arena->base ? (real *) (arena->base + start) : NULL;
+  return arena->base ? arena->base + start : NULL;
+}
+
+static real *
+carve (Arena *arena, gsize rows, gsize columns)
+{
+  return carve_elements (arena, rows, columns, sizeof (real));
+}
+
+/* of vit->rows_type */
+static void *
+carve_rows (const SeedVit *vit, Arena *arena, gsize rows, gsize columns)
+{
+  return carve_elements (
+      arena, rows, columns, vit->rows_type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real));
 }
 
 static void
@@ -40,13 +54,14 @@ carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
   block->rstd1 = carve (arena, rows, 1);
   block->mean2 = carve (arena, rows, 1);
   block->rstd2 = carve (arena, rows, 1);
-  block->qkv = carve (arena, rows, 3 * (gsize) d);
-  block->attended = carve (arena, rows, d);
+  block->qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
+  block->attended = carve_rows (vit, arena, rows, d);
   if (vit->train) {
     block->mid = carve (arena, rows, d);
     block->out = carve (arena, rows, d);
-    block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
-    block->pre = carve (arena, rows, vit->config.mlp_dim);
+    if (!vit->backend->attention)
+      block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
+    block->pre = carve_rows (vit, arena, rows, vit->config.mlp_dim);
   }
 }
 
@@ -93,10 +108,10 @@ carve_all (SeedVit *vit, Arena *arena)
   guint d = vit->config.dim;
 
   carve_blocks (vit, arena, rows);
-  vit->word_values = carve (arena, words, vit->word_size);
+  vit->word_values = carve_rows (vit, arena, words, vit->word_size);
   vit->embedded = carve (arena, words, d);
-  vit->normed = carve (arena, rows, d);
-  vit->hidden = carve (arena, rows, vit->mlp_in);
+  vit->normed = carve_rows (vit, arena, rows, d);
+  vit->hidden = carve_rows (vit, arena, rows, vit->mlp_in);
   vit->mean = carve (arena, rows, 1);
   vit->rstd = carve (arena, rows, 1);
   vit->out = carve (arena, rows, d);
@@ -105,8 +120,8 @@ carve_all (SeedVit *vit, Arena *arena)
   if (vit->train) {
     vit->d_stream = carve (arena, rows, d);
     vit->d_rows = carve (arena, rows, d);
-    vit->d_qkv = carve (arena, rows, 3 * (gsize) d);
-    vit->d_hidden = carve (arena, rows, vit->config.mlp_dim);
+    vit->d_qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
+    vit->d_hidden = carve_rows (vit, arena, rows, vit->config.mlp_dim);
     vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
   }
 }
@@ -148,6 +163,8 @@ set_geometry (SeedVit *vit)
   /* a line of its own for each chunk; backward needs all queries of a head at once */
   query_rows = vit->train ? vit->n_tokens : MIN (vit->n_tokens, SEED_VIT_ATTENTION_ROWS);
   vit->scratch_size = ((gsize) query_rows * vit->n_tokens + 15) & ~(gsize) 15;
+  if (vit->train && vit->backend->attention)
+    vit->scratch_size *= 2; /* the probabilities are computed again there */
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
 }
 
@@ -172,6 +189,13 @@ SeedVit *
 seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
     gboolean train, GError **error)
 {
+  return seed_vit_new_with (config, params, max_batch, train, seed_backend_get (), error);
+}
+
+SeedVit *
+seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, const SeedBackend *backend, GError **error)
+{
   g_autoptr (SeedVit) vit = NULL;
 
   if (!seed_vit_config_check (config, error) || (train && !check_trainable (config, error)) ||
@@ -182,7 +206,8 @@ seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_b
   vit->config = *config;
   vit->max_batch = max_batch;
   vit->train = train;
-  vit->backend = seed_backend_get ();
+  vit->backend = backend;
+  vit->rows_type = backend->rows_type;
   vit->kernels = seed_kernels_get ();
   set_geometry (vit);
   if (max_batch == 0 || (guint64) max_batch * vit->n_tokens > G_MAXINT32) {
@@ -191,7 +216,7 @@ seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_b
         vit->n_tokens, G_MAXINT32 / vit->n_tokens);
     return NULL;
   }
-  vit->weights = seed_vit_weights_new (config, params, NULL, error);
+  vit->weights = seed_vit_weights_new_with (config, params, NULL, backend, error);
   if (!vit->weights)
     return NULL;
   vit->layout = &vit->weights->layout;
@@ -227,9 +252,24 @@ seed_vit_row_tasks (gsize rows)
   return (guint) CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
 }
 
+/* What is packed of a block. */
+static const SeedVitBlockTensor packed_tensors[SEED_VIT_N_LINEARS] = {
+  [SEED_VIT_QKV] = SEED_VIT_QKV_WEIGHT,
+  [SEED_VIT_PROJ] = SEED_VIT_PROJ_WEIGHT,
+  [SEED_VIT_FC1] = SEED_VIT_FC1_WEIGHT,
+  [SEED_VIT_FC2] = SEED_VIT_FC2_WEIGHT,
+};
+
 SeedVitWeights *
 seed_vit_weights_new (
     const SeedVitConfig *config, const SeedParams *params, const real *values, GError **error)
+{
+  return seed_vit_weights_new_with (config, params, values, seed_backend_get (), error);
+}
+
+SeedVitWeights *
+seed_vit_weights_new_with (const SeedVitConfig *config, const SeedParams *params,
+    const real *values, const SeedBackend *backend, GError **error)
 {
   guint d = config->dim, m = config->mlp_dim;
   guint word_size = 3 * config->patch_size * config->patch_size;
@@ -237,7 +277,7 @@ seed_vit_weights_new (
 
   if (!seed_vit_layout_find (&weights->layout, config, params, error))
     return NULL;
-  weights->backend = seed_backend_get ();
+  weights->backend = backend;
   weights->depth = config->depth;
   weights->patch = weights->backend->packed_new (d, word_size);
   weights->block = g_malloc0_n (config->depth, sizeof *weights->block);
@@ -268,6 +308,7 @@ seed_vit_weights_free (SeedVitWeights *weights)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
       weights->backend->packed_free (weights->block[i][l]);
   g_free (weights->block);
+  free (weights->own_values);
   g_free (weights->pool_scores);
   seed_vit_layout_clear (&weights->layout);
   g_free (weights);
@@ -276,27 +317,87 @@ seed_vit_weights_free (SeedVitWeights *weights)
 void
 seed_vit_weights_pack (SeedVitWeights *weights, const real *values)
 {
-  static const SeedVitBlockTensor tensors[SEED_VIT_N_LINEARS] = {
-    [SEED_VIT_QKV] = SEED_VIT_QKV_WEIGHT,
-    [SEED_VIT_PROJ] = SEED_VIT_PROJ_WEIGHT,
-    [SEED_VIT_FC1] = SEED_VIT_FC1_WEIGHT,
-    [SEED_VIT_FC2] = SEED_VIT_FC2_WEIGHT,
-  };
   const SeedBackend *backend = weights->backend;
 
   weights->values = values;
   backend->pack (weights->patch, values + weights->layout.offset[SEED_VIT_PATCH_WEIGHT]);
   for (guint i = 0; i < weights->depth; i++)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
-      backend->pack (weights->block[i][l], values + weights->layout.block[i][tensors[l]]);
+      backend->pack (weights->block[i][l], values + weights->layout.block[i][packed_tensors[l]]);
   if (weights->pool_scores)
     seed_vit_summary_prepare (weights);
+}
+
+static gboolean
+is_packed (const SeedVitWeights *weights, gsize offset)
+{
+  if (offset == weights->layout.offset[SEED_VIT_PATCH_WEIGHT])
+    return TRUE;
+  for (guint i = 0; i < weights->depth; i++)
+    for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
+      if (offset == weights->layout.block[i][packed_tensors[l]])
+        return TRUE;
+  return FALSE;
+}
+
+/* Every offset of the layout that is @from becomes @to. */
+static void
+move_offset (const SeedVitLayout *old, SeedVitLayout *layout, guint depth, gsize from, gsize to)
+{
+  for (guint t = 0; t < SEED_VIT_N_TENSORS; t++)
+    if (old->offset[t] == from)
+      layout->offset[t] = to;
+  for (guint i = 0; i < depth; i++)
+    for (guint t = 0; t < SEED_VIT_N_BLOCK_TENSORS; t++)
+      if (old->block[i][t] == from)
+        layout->block[i][t] = to;
+}
+
+/* Two passes over the tensors that are not packed: sizes, then copies with a layout of their own.
+ */
+gboolean
+seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
+{
+  gsize block_size = weights->depth * sizeof *weights->layout.block, used = 0;
+  SeedVitLayout old = weights->layout;
+
+  if (weights->backend->borrows || weights->own_values)
+    return weights->own_values != NULL;
+  for (guint i = 0; i < params->n; i++)
+    if (!is_packed (weights, params->items[i].offset))
+      used += (params->items[i].size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
+  weights->own_size = MAX (used, ALIGN) * sizeof (real);
+  weights->own_values = aligned_alloc (ALIGN, weights->own_size);
+  if (!weights->own_values)
+    return FALSE; /* the caller keeps what it has */
+
+  old.block = g_memdup2 (weights->layout.block, block_size);
+  used = 0;
+  for (guint i = 0; i < params->n; i++) {
+    const SeedParam *param = &params->items[i];
+
+    if (is_packed (weights, param->offset))
+      continue;
+    memcpy (
+        weights->own_values + used, weights->values + param->offset, param->size * sizeof (real));
+    used += (param->size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
+  }
+  used = 0;
+  for (guint i = 0; i < params->n; i++)
+    if (!is_packed (weights, params->items[i].offset)) {
+      move_offset (&old, &weights->layout, weights->depth, params->items[i].offset, used);
+      used += (params->items[i].size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
+    }
+  weights->values = weights->own_values;
+  g_free (old.block);
+  return TRUE;
 }
 
 gsize
 seed_vit_weights_bytes (const SeedVitWeights *weights)
 {
-  gsize bytes = sizeof *weights + weights->backend->packed_bytes (weights->patch) +
+  gsize bytes = sizeof *weights + weights->own_size +
+                weights->backend->packed_bytes (weights->patch) +
                 weights->depth * (sizeof *weights->block + sizeof *weights->layout.block) +
                 (gsize) weights->pool_heads * weights->pool_dim * sizeof (real);
 

@@ -39,13 +39,25 @@ typedef struct {
 
   guint64 n_params;
   guint64 memory_bytes; /* what the loaded weights take */
+
+  const char *backend;   /* who multiplies: "native", "onednn" or "openblas" */
+  const char *precision; /* in what: "float32", "bfloat16" or "int8" */
+  const char *choice;    /* both and why, a sentence for the operator */
 } SeedModelInfo;
+
+/** How to load a model; all zero is: as its files say, multiplied as is best on this processor. */
+typedef struct {
+  guint image_size;      /* pixels, a multiple of the patch size; 0: the model's own */
+  const char *backend;   /* as in SeedModelInfo, or NULL or "auto" */
+  const char *precision; /* as in SeedModelInfo, or NULL or "auto": bfloat16 where the processor
+                          * multiplies it in hardware, else float32; int8 is to be asked for */
+} SeedModelOptions;
 
 /**
  * Loads a model from a folder in Hugging Face layout: config.json, model.safetensors (or several
  * files and their index) and, when present, preprocessor_config.json; or as timm saves it. What the
  * families are and what their summary and tokens are: docs/models.md. Errors name the file and the
- * key or tensor.
+ * key or tensor. This one multiplies in float32.
  */
 SeedModel *seed_model_load (const char *folder, GError **error);
 
@@ -54,6 +66,19 @@ SeedModel *seed_model_load (const char *folder, GError **error);
  * size): position embeddings are resampled as the family's reference does.
  */
 SeedModel *seed_model_load_sized (const char *folder, guint image_size, GError **error);
+
+/**
+ * The same with every choice. Models that were loaded with the same outcome are one. Where the
+ * backend keeps packed weights of its own, the float32 ones are not kept.
+ */
+SeedModel *seed_model_load_full (
+    const char *folder, const SeedModelOptions *options, GError **error);
+
+/**
+ * What @backend and @precision come to on this processor, without loading anything: the sentence of
+ * SeedModelInfo.choice, or NULL and why it cannot be. Free it.
+ */
+char *seed_model_describe_choice (const char *backend, const char *precision, GError **error);
 SeedModel *seed_model_ref (SeedModel *model);
 void seed_model_unref (SeedModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedModel, seed_model_unref)

@@ -183,7 +183,7 @@ broken_gemm (const SeedGemm *gemm)
 {
   seed_backend_get ()->gemm_serial (gemm);
   if (gemm->m == 31 && gemm->transpose_b)
-    gemm->c[30 * gemm->stride_c + 46] += 1;
+    ((real *) gemm->c)[30 * gemm->stride_c + 46] += 1;
 }
 
 static void

@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For AVX-512 (Intel since 2017, AMD since Zen 4), with BF16 and VNNI where the CPU has them. A
+ * block of 12 rows by two registers of columns leaves enough registers for the operands and has
+ * more independent sums than a dot product has cycles of latency.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include <glib.h>
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#include "nn/kernels.h"
+#include "nn/tiles.h"
+
+#ifdef __clang__
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma"))),       \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma")
+#endif
+
+#define LANES 16 /* units in a register */
+#define ALWAYS_INLINE inline __attribute__ ((always_inline))
+
+/* Packing */
+
+static ALWAYS_INLINE __mmask64
+first (gsize n)
+{
+  return n >= 64 ? ~(__mmask64) 0 : ((__mmask64) 1 << n) - 1;
+}
+
+static ALWAYS_INLINE __m512i
+to_bf16 (__m512 high, __m512 low)
+{
+  return (__m512i) _mm512_cvtne2ps_pbh (high, low);
+}
+
+/* 16 units of a row, of which @left elements are there. */
+static ALWAYS_INLINE __m512i
+load_units (SeedPrecision precision, SeedRowsType type, const void *x, gsize left)
+{
+  if (precision == SEED_PRECISION_INT8)
+    return _mm512_maskz_loadu_epi8 (first (left), x);
+  if (precision == SEED_PRECISION_FLOAT32)
+    return _mm512_castps_si512 (_mm512_maskz_loadu_ps ((__mmask16) first (left), x));
+  if (type == SEED_ROWS_BF16)
+    return _mm512_maskz_loadu_epi16 ((__mmask32) first (left), x);
+  return to_bf16 (left > LANES ? _mm512_maskz_loadu_ps (
+                                     (__mmask16) first (left - LANES), (const float *) x + LANES)
+                               : _mm512_setzero_ps (),
+      _mm512_maskz_loadu_ps ((__mmask16) first (left), x));
+}
+
+/* 16 registers of 16 units become their transpose. */
+static ALWAYS_INLINE void
+transpose (__m512i r[LANES])
+{
+  __m512i t[LANES];
+
+#pragma GCC unroll 8
+  for (guint i = 0; i < LANES; i += 2) {
+    t[i] = _mm512_unpacklo_epi32 (r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32 (r[i], r[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (guint i = 0; i < LANES; i += 4) {
+    r[i] = _mm512_unpacklo_epi64 (t[i], t[i + 2]);
+    r[i + 1] = _mm512_unpackhi_epi64 (t[i], t[i + 2]);
+    r[i + 2] = _mm512_unpacklo_epi64 (t[i + 1], t[i + 3]);
+    r[i + 3] = _mm512_unpackhi_epi64 (t[i + 1], t[i + 3]);
+  }
+#pragma GCC unroll 8
+  for (guint i = 0; i < 4; i++) {
+    t[i] = _mm512_shuffle_i32x4 (r[i], r[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4 (r[i], r[i + 4], 0xdd);
+    t[i + 8] = _mm512_shuffle_i32x4 (r[i + 8], r[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4 (r[i + 8], r[i + 12], 0xdd);
+  }
+#pragma GCC unroll 8
+  for (guint i = 0; i < 8; i++) {
+    r[i] = _mm512_shuffle_i32x4 (t[i], t[i + 8], 0x88);
+    r[i + 8] = _mm512_shuffle_i32x4 (t[i], t[i + 8], 0xdd);
+  }
+}
+
+static ALWAYS_INLINE void
+pack_rows_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint count,
+    gsize k, guint32 *units, guint width)
+{
+  gsize n_units = seed_tile_units (precision, k);
+  guint unit = seed_tile_unit (precision);
+  gsize size = precision == SEED_PRECISION_INT8 ? 1 : type == SEED_ROWS_BF16 ? 2 : 4;
+
+  for (guint r0 = 0; r0 < count; r0 += LANES) {
+    guint rows = MIN (LANES, count - r0);
+    __mmask16 mask = (__mmask16) first (rows);
+
+    for (gsize u0 = 0; u0 < n_units; u0 += LANES) {
+      gsize left = k - u0 * unit, n = MIN (LANES, n_units - u0);
+      __m512i r[LANES];
+
+      for (guint i = 0; i < LANES; i++)
+        r[i] = i < rows ? load_units (precision, type,
+                              (const char *) x + ((r0 + i) * stride + u0 * unit) * size, left)
+                        : _mm512_setzero_si512 ();
+      transpose (r);
+      for (gsize u = 0; u < n; u++)
+        _mm512_mask_storeu_epi32 (units + (u0 + u) * width + r0, mask, r[u]);
+    }
+  }
+}
+
+static void
+pack_rows (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint count,
+    gsize k, guint32 *units, guint width)
+{
+  if (precision == SEED_PRECISION_FLOAT32)
+    pack_rows_in (SEED_PRECISION_FLOAT32, SEED_ROWS_REAL, x, stride, count, k, units, width);
+  else if (precision == SEED_PRECISION_INT8)
+    pack_rows_in (SEED_PRECISION_INT8, SEED_ROWS_REAL, x, stride, count, k, units, width);
+  else if (type == SEED_ROWS_BF16)
+    pack_rows_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16, x, stride, count, k, units, width);
+  else
+    pack_rows_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_REAL, x, stride, count, k, units, width);
+}
+
+/* Two rows of bfloat16 side by side, as pairs; @high may be NULL. */
+static ALWAYS_INLINE __m512i
+load_pairs (SeedRowsType type, const void *low, const void *high, __mmask16 mask)
+{
+  if (type == SEED_ROWS_BF16) {
+    __m512i l = _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, low));
+
+    if (high)
+      l = _mm512_or_si512 (
+          l, _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, high)), 16));
+    return l;
+  } else {
+    __m512 l = _mm512_maskz_loadu_ps (mask, low);
+    __m512 h = high ? _mm512_maskz_loadu_ps (mask, high) : _mm512_setzero_ps ();
+    __m512i both = to_bf16 (h, l);
+    const __m512i pairs = _mm512_set_epi16 (31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9,
+        24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+
+    return _mm512_permutexvar_epi16 (pairs, both);
+  }
+}
+
+static ALWAYS_INLINE void
+pack_columns_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride,
+    guint count, gsize k, guint32 *units, guint width)
+{
+  gsize size = type == SEED_ROWS_BF16 ? 2 : 4, n_units = seed_tile_units (precision, k);
+  guint unit = seed_tile_unit (precision);
+
+  for (gsize u = 0; u < n_units; u++) {
+    const char *low = (const char *) x + u * unit * stride * size;
+    const char *high = u * unit + 1 < k ? low + stride * size : NULL;
+    guint32 *group = units + u * width;
+
+    for (guint begin = 0; begin < count; begin += width, group += n_units * width) {
+      guint n = MIN (width, count - begin);
+
+      for (guint c = 0; c < n; c += LANES) {
+        __mmask16 mask = (__mmask16) first (n - c);
+        gsize at = (begin + c) * size;
+
+        _mm512_mask_storeu_epi32 (group + c, mask,
+            precision == SEED_PRECISION_FLOAT32
+                ? _mm512_castps_si512 (_mm512_maskz_loadu_ps (mask, low + at))
+                : load_pairs (type, low + at, high ? high + at : NULL, mask));
+      }
+    }
+  }
+}
+
+static void
+pack_columns (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint count,
+    gsize k, guint32 *units, guint width)
+{
+  if (precision == SEED_PRECISION_FLOAT32)
+    pack_columns_in (SEED_PRECISION_FLOAT32, SEED_ROWS_REAL, x, stride, count, k, units, width);
+  else if (type == SEED_ROWS_BF16)
+    pack_columns_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16, x, stride, count, k, units, width);
+  else
+    pack_columns_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_REAL, x, stride, count, k, units, width);
+}
+
+static ALWAYS_INLINE __m512
+load_floats (SeedRowsType type, const void *x, gsize at, __mmask16 mask)
+{
+  if (type == SEED_ROWS_BF16)
+    return _mm512_castsi512_ps (_mm512_slli_epi32 (
+        _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, (const SeedBf16 *) x + at)), 16));
+  return _mm512_maskz_loadu_ps (mask, (const float *) x + at);
+}
+
+static ALWAYS_INLINE void
+quantise_row (SeedRowsType type, const void *x, gsize from, gsize k, guint8 *bytes, gsize n_bytes,
+    float *scale)
+{
+  __m512 max = _mm512_setzero_ps (), inverse;
+  const __m512i zero = _mm512_set1_epi32 (128);
+  float most;
+
+  for (gsize i = 0; i < k; i += LANES)
+    max = _mm512_max_ps (
+        max, _mm512_abs_ps (load_floats (type, x, from + i, (__mmask16) first (k - i))));
+  most = _mm512_reduce_max_ps (max);
+  *scale = most / 127.0f;
+  inverse = _mm512_set1_ps (most > 0 ? 127.0f / most : 0.0f);
+  for (gsize i = 0; i < n_bytes; i += LANES) {
+    __mmask16 mask = (__mmask16) (i < k ? first (k - i) : 0);
+    __m512i rounded =
+        _mm512_cvtps_epi32 (_mm512_mul_ps (load_floats (type, x, from + i, mask), inverse));
+
+    _mm512_mask_cvtepi32_storeu_epi8 (
+        bytes + i, (__mmask16) first (n_bytes - i), _mm512_add_epi32 (rounded, zero));
+  }
+}
+
+static void
+quantise (SeedRowsType type, const void *x, gsize stride, guint rows, gsize k, guint8 *bytes,
+    gsize bytes_stride, float *scale)
+{
+  for (guint r = 0; r < rows; r++)
+    if (type == SEED_ROWS_BF16)
+      quantise_row (
+          SEED_ROWS_BF16, x, r * stride, k, bytes + r * bytes_stride, bytes_stride, scale + r);
+    else
+      quantise_row (
+          SEED_ROWS_REAL, x, r * stride, k, bytes + r * bytes_stride, bytes_stride, scale + r);
+}
+
+/* Products */
+
+static ALWAYS_INLINE __m512
+dot (SeedPrecision precision, __m512 sum, __m512i a, __m512i b)
+{
+  if (precision == SEED_PRECISION_FLOAT32)
+    return _mm512_fmadd_ps (_mm512_castsi512_ps (a), _mm512_castsi512_ps (b), sum);
+  if (precision == SEED_PRECISION_BFLOAT16)
+    return _mm512_dpbf16_ps (sum, (__m512bh) a, (__m512bh) b);
+  return _mm512_castsi512_ps (_mm512_dpbusd_epi32 (_mm512_castps_si512 (sum), a, b));
+}
+
+/* A row of a whole panel that has no activation and is a number already. */
+static ALWAYS_INLINE void
+store_sums (const SeedTile *t, guint row, guint column, __m512 low, __m512 high)
+{
+  gsize to = row * t->c_stride + column;
+
+  if (t->bias) {
+    low = _mm512_add_ps (low, _mm512_loadu_ps (t->bias + column));
+    high = _mm512_add_ps (high, _mm512_loadu_ps (t->bias + column + LANES));
+  }
+  if (t->residual) {
+    const float *residual = t->residual + row * t->residual_stride + column;
+
+    low = _mm512_add_ps (low, _mm512_loadu_ps (residual));
+    high = _mm512_add_ps (high, _mm512_loadu_ps (residual + LANES));
+  }
+  if (t->c_type == SEED_ROWS_BF16) {
+    _mm512_storeu_si512 ((SeedBf16 *) t->c + to, to_bf16 (high, low));
+  } else {
+    _mm512_storeu_ps ((float *) t->c + to, low);
+    _mm512_storeu_ps ((float *) t->c + to + LANES, high);
+  }
+}
+
+/*
+ * One strip of @rows by one panel, into @out [rows, SEED_TILE_COLUMNS] for what is yet to be done;
+ * or, when @out is NULL, to row @row and column @column of the result at once.
+ */
+static ALWAYS_INLINE void
+block (SeedPrecision precision, guint rows, const SeedTile *t, guint row, guint column,
+    const guint32 *a, gsize a_stride, const guint32 *b, float *out)
+{
+  __m512 sum[SEED_TILE_ROWS][2];
+
+#pragma GCC unroll 12
+  for (guint r = 0; r < rows; r++)
+    sum[r][0] = sum[r][1] = _mm512_setzero_ps ();
+#pragma GCC unroll 1
+  for (gsize u = t->units; u > 0; u--, a += a_stride, b += SEED_TILE_COLUMNS) {
+    __m512i b0 = _mm512_loadu_si512 (b), b1 = _mm512_loadu_si512 (b + LANES);
+
+#pragma GCC unroll 12
+    for (guint r = 0; r < rows; r++) {
+      __m512i x = _mm512_set1_epi32 ((int) a[r]);
+
+      sum[r][0] = dot (precision, sum[r][0], x, b0);
+      sum[r][1] = dot (precision, sum[r][1], x, b1);
+    }
+  }
+  if (out) {
+#pragma GCC unroll 12
+    for (guint r = 0; r < rows; r++) {
+      _mm512_store_ps (out + r * SEED_TILE_COLUMNS, sum[r][0]);
+      _mm512_store_ps (out + r * SEED_TILE_COLUMNS + LANES, sum[r][1]);
+    }
+    return;
+  }
+#pragma GCC unroll 12
+  for (guint r = 0; r < rows; r++)
+    store_sums (t, row + r, column, sum[r][0], sum[r][1]);
+}
+
+typedef void (*Block) (const SeedTile *t, guint row, guint column, const guint32 *a, gsize a_stride,
+    const guint32 *b, float *out);
+
+#define DEFINE_BLOCK(name, precision, rows)                                                        \
+  static void name##_##rows (const SeedTile *t, guint row, guint column, const guint32 *a,         \
+      gsize a_stride, const guint32 *b, float *out)                                                \
+  {                                                                                                \
+    block (precision, rows, t, row, column, a, a_stride, b, out);                                  \
+  }
+#define DEFINE_BLOCKS(name, precision)                                                             \
+  DEFINE_BLOCK (name, precision, 1)                                                                \
+  DEFINE_BLOCK (name, precision, 2)                                                                \
+  DEFINE_BLOCK (name, precision, 3)                                                                \
+  DEFINE_BLOCK (name, precision, 4)                                                                \
+  DEFINE_BLOCK (name, precision, 5)                                                                \
+  DEFINE_BLOCK (name, precision, 6)                                                                \
+  DEFINE_BLOCK (name, precision, 7)                                                                \
+  DEFINE_BLOCK (name, precision, 8)                                                                \
+  DEFINE_BLOCK (name, precision, 9)                                                                \
+  DEFINE_BLOCK (name, precision, 10)                                                               \
+  DEFINE_BLOCK (name, precision, 11)                                                               \
+  DEFINE_BLOCK (name, precision, 12)                                                               \
+  static const Block name##_blocks[SEED_TILE_ROWS + 1] = { NULL, name##_1, name##_2, name##_3,     \
+    name##_4, name##_5, name##_6, name##_7, name##_8, name##_9, name##_10, name##_11, name##_12 };
+
+DEFINE_BLOCKS (float32, SEED_PRECISION_FLOAT32)
+DEFINE_BLOCKS (bfloat16, SEED_PRECISION_BFLOAT16)
+DEFINE_BLOCKS (int8, SEED_PRECISION_INT8)
+
+/*
+ * Activations for outputs that are rounded to bfloat16 next: an error of 5e-5 disappears in that.
+ */
+
+/* 2^x, relative error < 2e-7: a minimax fit on [-1/2, 1/2]; saturates */
+static ALWAYS_INLINE __m512
+fast_exp2 (__m512 x)
+{
+  __m512 n = _mm512_roundscale_ps (x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m512 r = _mm512_sub_ps (x, n);
+  __m512 p = _mm512_set1_ps (1.53533621e-4f);
+
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1.33988746e-3f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (9.61843736e-3f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (5.55033247e-2f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (2.40226479e-1f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (6.93147203e-1f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1.0f));
+  return _mm512_scalef_ps (p, n);
+}
+
+/* x sigmoid (z) */
+static ALWAYS_INLINE __m512
+gate (__m512 x, __m512 z)
+{
+  __m512 e = fast_exp2 (_mm512_mul_ps (z, _mm512_set1_ps (-1.44269504f)));
+
+  return _mm512_mul_ps (x, _mm512_rcp14_ps (_mm512_add_ps (e, _mm512_set1_ps (1.0f))));
+}
+
+/*
+ * x (1/2 + h), where h = (Phi (x) - 1/2) is an odd polynomial: a minimax fit of x h on |x| <= 4,
+ * made to pass 1/2 at the end and cut there.
+ */
+static ALWAYS_INLINE __m512
+fast_gelu (__m512 x)
+{
+  const __m512 limit = _mm512_set1_ps (4.0f), half = _mm512_set1_ps (0.5f);
+  __m512 t = _mm512_max_ps (_mm512_min_ps (x, limit), _mm512_sub_ps (_mm512_setzero_ps (), limit));
+  __m512 u = _mm512_mul_ps (t, t), p = _mm512_set1_ps (-1.3022779e-9f);
+
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (1.0427632e-7f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-3.6599761e-6f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (7.4914217e-5f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-1.0072900e-3f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (9.5129819e-3f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-6.5940524e-2f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (3.9899232e-1f));
+  p = _mm512_mul_ps (p, t);
+  p = _mm512_max_ps (_mm512_min_ps (p, half), _mm512_set1_ps (-0.5f));
+  return _mm512_mul_ps (x, _mm512_add_ps (p, half));
+}
+
+static ALWAYS_INLINE __m512
+fast_activation (SeedActivation activation, __m512 x)
+{
+  __m512 u;
+
+  switch (activation) {
+  case SEED_ACTIVATION_GELU:
+    return fast_gelu (x);
+  case SEED_ACTIVATION_GELU_TANH:
+    u = _mm512_fmadd_ps (_mm512_mul_ps (x, x), _mm512_set1_ps (2 * 0.79788456f * 0.044715f),
+        _mm512_set1_ps (2 * 0.79788456f));
+    return gate (x, _mm512_mul_ps (x, u));
+  case SEED_ACTIVATION_QUICK_GELU:
+    return gate (x, _mm512_mul_ps (x, _mm512_set1_ps (1.702f)));
+  case SEED_ACTIVATION_SILU:
+    return gate (x, x);
+  case SEED_ACTIVATION_RELU:
+    break;
+  }
+  return _mm512_max_ps (x, _mm512_setzero_ps ());
+}
+
+static ALWAYS_INLINE void
+activate_with (SeedActivation activation, float *x, guint n)
+{
+  for (guint i = 0; i < n; i += LANES)
+    _mm512_store_ps (x + i, fast_activation (activation, _mm512_load_ps (x + i)));
+}
+
+static void
+activate (const SeedTile *t, float *x, guint n)
+{
+  if (t->c_type != SEED_ROWS_BF16) {
+    seed_kernels_get ()->activation[t->activation](x, n, x);
+    return;
+  }
+  switch (t->activation) {
+  case SEED_ACTIVATION_GELU:
+    activate_with (SEED_ACTIVATION_GELU, x, n);
+    break;
+  case SEED_ACTIVATION_GELU_TANH:
+    activate_with (SEED_ACTIVATION_GELU_TANH, x, n);
+    break;
+  case SEED_ACTIVATION_QUICK_GELU:
+    activate_with (SEED_ACTIVATION_QUICK_GELU, x, n);
+    break;
+  case SEED_ACTIVATION_SILU:
+    activate_with (SEED_ACTIVATION_SILU, x, n);
+    break;
+  case SEED_ACTIVATION_RELU:
+    activate_with (SEED_ACTIVATION_RELU, x, n);
+    break;
+  }
+}
+
+/* int8 sums to floats, and the bias; in place, a row of one register at a time. */
+static ALWAYS_INLINE void
+scale_and_bias (
+    SeedPrecision precision, const SeedTile *t, guint row, guint rows, guint column, float *x)
+{
+  for (guint h = 0; h < SEED_TILE_COLUMNS && column + h < t->n; h += LANES) {
+    guint at = column + h;
+    __mmask16 mask = (__mmask16) first (t->n - at);
+    __m512 bias = t->bias ? _mm512_maskz_loadu_ps (mask, t->bias + at) : _mm512_setzero_ps ();
+
+    if (precision == SEED_PRECISION_INT8) {
+      __m512i shift = _mm512_maskz_loadu_epi32 (mask, t->column_shift + at);
+      __m512 scale = _mm512_maskz_loadu_ps (mask, t->column_scale + at);
+
+      for (guint r = 0; r < rows; r++) {
+        float *to = x + r * SEED_TILE_COLUMNS + h;
+        __m512 sum = _mm512_cvtepi32_ps (_mm512_sub_epi32 (_mm512_load_si512 (to), shift));
+        __m512 both = _mm512_mul_ps (scale, _mm512_set1_ps (t->row_scale[row + r]));
+
+        _mm512_store_ps (to, _mm512_fmadd_ps (sum, both, bias));
+      }
+    } else if (t->bias) {
+      for (guint r = 0; r < rows; r++) {
+        float *to = x + r * SEED_TILE_COLUMNS + h;
+        _mm512_store_ps (to, _mm512_add_ps (_mm512_load_ps (to), bias));
+      }
+    }
+  }
+}
+
+static ALWAYS_INLINE void
+store (const SeedTile *t, guint row, guint rows, guint column, const float *x)
+{
+  for (guint h = 0; h < SEED_TILE_COLUMNS && column + h < t->n; h += LANES) {
+    guint at = column + h;
+    __mmask16 mask = (__mmask16) first (t->n - at);
+
+    for (guint r = 0; r < rows; r++) {
+      __m512 y = _mm512_load_ps (x + r * SEED_TILE_COLUMNS + h);
+      gsize to = (row + r) * t->c_stride + at;
+
+      if (t->residual)
+        y = _mm512_add_ps (
+            y, _mm512_maskz_loadu_ps (mask, t->residual + (row + r) * t->residual_stride + at));
+      if (t->c_type == SEED_ROWS_BF16)
+        _mm256_mask_storeu_epi16 ((SeedBf16 *) t->c + to, mask, (__m256i) _mm512_cvtneps_pbh (y));
+      else
+        _mm512_mask_storeu_ps ((float *) t->c + to, mask, y);
+    }
+  }
+}
+
+/* Panels outside: a panel stays in the nearest cache while all strips pass by it. */
+static ALWAYS_INLINE void
+multiply (SeedPrecision precision, const Block *blocks, const SeedTile *t)
+{
+  float out[SEED_TILE_ROWS * SEED_TILE_COLUMNS] __attribute__ ((aligned (64)));
+  guint n_strips = seed_tile_n_strips (t->m);
+  const guint32 *b = t->b;
+
+  for (guint column = 0; column < t->n; column += SEED_TILE_COLUMNS, b += t->panel_stride) {
+    gboolean direct =
+        precision != SEED_PRECISION_INT8 && !t->activate && t->n - column >= SEED_TILE_COLUMNS;
+
+    for (guint s = 0; s < n_strips; s++) {
+      guint row = seed_tile_strip (t->m, n_strips, s);
+      guint rows = seed_tile_strip (t->m, n_strips, s + 1) - row;
+      const guint32 *a = t->a + (t->a_stride ? row : row * t->units);
+
+      blocks[rows](t, row, column, a, t->a_stride ? t->a_stride : rows, b, direct ? NULL : out);
+      if (direct)
+        continue;
+      scale_and_bias (precision, t, row, rows, column, out);
+      if (t->activate)
+        activate (t, out, rows * SEED_TILE_COLUMNS);
+      store (t, row, rows, column, out);
+    }
+  }
+}
+
+static void
+multiply_float32 (const SeedTile *tile)
+{
+  multiply (SEED_PRECISION_FLOAT32, float32_blocks, tile);
+}
+
+static void
+multiply_bfloat16 (const SeedTile *tile)
+{
+  multiply (SEED_PRECISION_BFLOAT16, bfloat16_blocks, tile);
+}
+
+static void
+multiply_int8 (const SeedTile *tile)
+{
+  multiply (SEED_PRECISION_INT8, int8_blocks, tile);
+}
+
+/* Softmax */
+
+static ALWAYS_INLINE void
+softmax_row (float *x, gsize stride, guint n, float scale)
+{
+  const __m512 lowest = _mm512_set1_ps (-INFINITY), k = _mm512_set1_ps (scale * 1.44269504f);
+  __m512 max = lowest, sum = _mm512_setzero_ps (), shift, inverse;
+
+  for (guint i = 0; i < n; i += LANES)
+    max = _mm512_max_ps (max, _mm512_mask_loadu_ps (lowest, (__mmask16) first (n - i), x + i));
+  shift = _mm512_mul_ps (_mm512_set1_ps (_mm512_reduce_max_ps (max)), k);
+  for (guint i = 0; i < n; i += LANES) {
+    __mmask16 mask = (__mmask16) first (n - i);
+    __m512 z = _mm512_fmsub_ps (_mm512_maskz_loadu_ps (mask, x + i), k, shift);
+    __m512 e = _mm512_maskz_mov_ps (mask, fast_exp2 (z));
+
+    sum = _mm512_add_ps (sum, e);
+    _mm512_mask_storeu_ps (x + i, mask, e);
+  }
+  inverse = _mm512_set1_ps (1.0f / _mm512_reduce_add_ps (sum));
+  for (guint i = 0; i < n; i += LANES) {
+    __mmask16 mask = (__mmask16) first (n - i);
+    _mm512_mask_storeu_ps (
+        x + i, mask, _mm512_mul_ps (_mm512_maskz_loadu_ps (mask, x + i), inverse));
+  }
+  memset (x + n, 0, (stride - n) * sizeof *x);
+}
+
+static void
+softmax (float *x, gsize stride, guint rows, guint cols, float scale, int causal)
+{
+  for (guint r = 0; r < rows; r++, x += stride)
+    softmax_row (x, stride, causal >= 0 ? MIN (cols, (guint) causal + r + 1) : cols, scale);
+}
+
+static const SeedTiles tiles = {
+  .name = "avx512",
+  .pack_rows = pack_rows,
+  .pack_columns = pack_columns,
+  .quantise = quantise,
+  .multiply = { multiply_float32, multiply_bfloat16, multiply_int8 },
+  .softmax = softmax,
+};
+
+const SeedTiles *
+seed_tiles_avx512 (void)
+{
+  return &tiles;
+}
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif
