@@ -26,3 +26,11 @@ gboolean seed_hf_reader_read_uint (SeedHfReader *reader, guint *value);
 /* 16 or [16, 16] */
 gboolean seed_hf_reader_read_square (SeedHfReader *reader, guint *value);
 gboolean seed_hf_reader_fail_not_square (SeedHfReader *reader);
+/* [3, 224, 224] */
+gboolean seed_hf_reader_read_image (SeedHfReader *reader, guint *value);
+/* [0.5, 0.5, 0.5], finite and, when @positive, above 0 */
+gboolean seed_hf_reader_read_three (SeedHfReader *reader, float values[3], gboolean positive);
+
+/* A file of at most @max_bytes: a regular one, and without waiting. The text is not terminated. */
+gboolean
+seed_hf_read_text (const char *path, guint max_bytes, char **text, gsize *length, GError **error);
