@@ -3,6 +3,7 @@
 
 #include <seed/error.h>
 
+#include "nn/hf-reader.h"
 #include "text/tokenizer-private.h"
 #include "text/unicode.h"
 
@@ -24,7 +25,7 @@ load (SeedTokenizer *tokenizer, const char *folder, GError **error)
   gsize length;
 
   if (seed_tokenizer_has_file (folder, "vocab.txt")) {
-    if (!seed_vocab_read_file (path, &text, &length, error) ||
+    if (!seed_hf_read_text (path, SEED_VOCAB_MAX_FILE, &text, &length, error) ||
         !(tokenizer->vocab = seed_vocab_parse_lines (path, text, length, error)))
       return FALSE;
     if (seed_tokenizer_has_file (folder, "tokenizer.json") &&

@@ -3,6 +3,7 @@
 
 #include <seed/error.h>
 
+#include "nn/hf-reader.h"
 #include "text/tokenizer-private.h"
 #include "text/unicode.h"
 
@@ -38,11 +39,11 @@ load_pair_of_files (SeedTokenizer *tokenizer, const char *folder, GError **error
   gsize length;
   SeedVocab *vocab;
 
-  if (!seed_vocab_read_file (vocab_path, &vocab_text, &length, error))
+  if (!seed_hf_read_text (vocab_path, SEED_VOCAB_MAX_FILE, &vocab_text, &length, error))
     return FALSE;
   vocab = seed_tokenizer_parse_vocab_json (vocab_path, vocab_text, length, error);
   if (!vocab || !load_bpe (tokenizer, folder, vocab, error) ||
-      !seed_vocab_read_file (merges_path, &merges_text, &length, error) ||
+      !seed_hf_read_text (merges_path, SEED_VOCAB_MAX_FILE, &merges_text, &length, error) ||
       !seed_bpe_parse_merges (tokenizer->bpe, merges_path, merges_text, length, error))
     return FALSE;
   return !seed_tokenizer_has_file (folder, "tokenizer.json") ||
@@ -57,7 +58,7 @@ load_tokenizer_json (SeedTokenizer *tokenizer, const char *folder, GError **erro
   SeedVocab *vocab = NULL;
   gsize length;
 
-  return seed_vocab_read_file (path, &text, &length, error) &&
+  return seed_hf_read_text (path, SEED_VOCAB_MAX_FILE, &text, &length, error) &&
          seed_tokenizer_parse_json (&tokenizer->config, "BPE", &vocab, path, text, length, error) &&
          load_bpe (tokenizer, folder, vocab, error) &&
          seed_tokenizer_parse_json_merges (tokenizer->bpe, path, text, length, error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "nn/hf-reader.h"
 #include "text/tokenizer-private.h"
 #include "text/unicode.h"
 
@@ -18,12 +19,12 @@ load (SeedTokenizer *tokenizer, const char *folder, GError **error)
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint32));
   const char *unknown = tokenizer->config.special[SEED_SPECIAL_UNK];
-  char *data;
+  g_autofree char *data = NULL;
   gsize length;
 
-  if (!seed_vocab_read_file (path, &data, &length, error))
+  if (!seed_hf_read_text (path, SEED_VOCAB_MAX_FILE, &data, &length, error))
     return FALSE;
-  bytes = g_bytes_new_take (data, length);
+  bytes = g_bytes_new_take (g_steal_pointer (&data), length);
   tokenizer->unigram = seed_unigram_parse (bytes, path, error);
   if (!tokenizer->unigram)
     return FALSE;
@@ -124,6 +125,7 @@ const SeedTokenizerClass seed_tokenizer_siglip = {
   .first = SEED_N_SPECIALS,
   .last = SEED_SPECIAL_EOS,
   .keeps_added = TRUE,
+  .max_length = 64,
   .load = load,
   .normalize = normalize,
   .encode = encode,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "nn/json.h"
+#include "nn/hf-reader.h"
 #include "text/tokenizer-config.h"
 
 #define MAX_KEY 256u
@@ -201,7 +201,7 @@ parse_if_there (SeedTokenizerConfig *config, const char *folder, const char *nam
 
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
     return TRUE;
-  return seed_vocab_read_file (path, &text, &length, error) &&
+  return seed_hf_read_text (path, SEED_VOCAB_MAX_FILE, &text, &length, error) &&
          seed_tokenizer_config_parse (config, path, text, length, error);
 }
 

@@ -16,6 +16,8 @@ typedef struct {
    */
   gboolean keeps_added;
 
+  guint max_length; /* when no file says; 0: none */
+
   /* Sets vocab or bpe or unigram. */
   gboolean (*load) (SeedTokenizer *tokenizer, const char *folder, GError **error);
 

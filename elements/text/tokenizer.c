@@ -3,6 +3,7 @@
 
 #include <seed/error.h>
 
+#include "nn/hf-reader.h"
 #include "text/tokenizer-private.h"
 
 gboolean
@@ -21,7 +22,7 @@ seed_tokenizer_read_json (SeedTokenizer *tokenizer, const char *folder, const ch
   g_autofree char *text = NULL;
   gsize length;
 
-  return seed_vocab_read_file (path, &text, &length, error) &&
+  return seed_hf_read_text (path, SEED_VOCAB_MAX_FILE, &text, &length, error) &&
          seed_tokenizer_parse_json (&tokenizer->config, type, vocab, path, text, length, error);
 }
 
@@ -217,6 +218,12 @@ seed_tokenizer_encode (
   return TRUE;
 }
 
+gboolean
+seed_tokenizer_is_cased (const SeedTokenizer *tokenizer)
+{
+  return tokenizer->config.lower_case == SEED_NO && tokenizer->klass != &seed_tokenizer_clip;
+}
+
 guint32
 seed_tokenizer_pad_id (const SeedTokenizer *tokenizer)
 {
@@ -232,7 +239,7 @@ seed_tokenizer_end (const SeedTokenizer *tokenizer)
 guint64
 seed_tokenizer_max_length (const SeedTokenizer *tokenizer)
 {
-  return tokenizer->config.max_length;
+  return tokenizer->config.max_length ? tokenizer->config.max_length : tokenizer->klass->max_length;
 }
 
 gsize

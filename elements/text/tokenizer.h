@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <glib.h>
+#include <seed/text.h>
 
 /*
  * Text -> token ids, exactly as the tokenizers of Hugging Face transformers that the models were
@@ -17,7 +17,7 @@ typedef enum {
 typedef struct _SeedTokenizer SeedTokenizer;
 
 /* A longer text is refused, although only its first words would count. */
-#define SEED_TOKENIZER_MAX_TEXT (256u << 10)
+#define SEED_TOKENIZER_MAX_TEXT SEED_TEXT_MAX_BYTES
 
 /* Errors name the file and, in texts, line or byte. */
 SeedTokenizer *seed_tokenizer_load (SeedTokenizerKind kind, const char *folder, GError **error);
@@ -31,9 +31,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedTokenizer, seed_tokenizer_free)
 gboolean seed_tokenizer_encode (const SeedTokenizer *tokenizer, const char *text, guint max_tokens,
     GArray *ids, GError **error);
 
+/* Whether capitals make a difference. */
+gboolean seed_tokenizer_is_cased (const SeedTokenizer *tokenizer);
+
 guint32 seed_tokenizer_pad_id (const SeedTokenizer *tokenizer);
 /* The largest id it may give out plus one. */
 guint32 seed_tokenizer_end (const SeedTokenizer *tokenizer);
-/* Tokens, from tokenizer_config.json; 0 when it does not say. */
+/* Tokens, from tokenizer_config.json or what the kind always has; 0 when nothing says. */
 guint64 seed_tokenizer_max_length (const SeedTokenizer *tokenizer);
 gsize seed_tokenizer_bytes (const SeedTokenizer *tokenizer);

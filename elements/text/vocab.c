@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <string.h>
-
-#include <glib/gstdio.h>
 
 #include <seed/error.h>
 
@@ -143,31 +140,6 @@ seed_vocab_bytes (const SeedVocab *vocab)
 {
   return sizeof *vocab + vocab->text->len + vocab->entries->len * sizeof (Entry) +
          vocab->n_slots * sizeof *vocab->slots;
-}
-
-gboolean
-seed_vocab_read_file (const char *path, char **text, gsize *length, GError **error)
-{
-  g_autoptr (GError) reason = NULL;
-  GStatBuf info;
-
-  if (g_stat (path, &info) != 0) {
-    int saved = errno;
-
-    g_set_error (error, SEED_ERROR, saved == ENOENT ? SEED_ERROR_NOT_FOUND : SEED_ERROR_IO,
-        "%s: %s", path, g_strerror (saved));
-    return FALSE;
-  }
-  if (!S_ISREG (info.st_mode) || info.st_size > SEED_VOCAB_MAX_FILE) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT, "%s: not a file of at most %u MiB", path,
-        SEED_VOCAB_MAX_FILE >> 20);
-    return FALSE;
-  }
-  if (!g_file_get_contents (path, text, length, &reason)) {
-    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_IO, reason->message);
-    return FALSE;
-  }
-  return TRUE;
 }
 
 SeedVocab *

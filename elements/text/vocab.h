@@ -33,10 +33,6 @@ guint seed_vocab_n_tokens (const SeedVocab *vocab);
 guint32 seed_vocab_end (const SeedVocab *vocab);
 gsize seed_vocab_bytes (const SeedVocab *vocab);
 
-/* A whole file of at most SEED_VOCAB_MAX_FILE bytes, NUL after it. SEED_ERROR_NOT_FOUND, _IO,
- * _LIMIT. */
-gboolean seed_vocab_read_file (const char *path, char **text, gsize *length, GError **error);
-
 /* One token a line, its id the number of the line from 0. */
 SeedVocab *
 seed_vocab_parse_lines (const char *label, const char *text, gsize length, GError **error);
