@@ -5,6 +5,8 @@
 Needs transformers 4.46, tokenizers 0.20 and sentencepiece 0.2 (PyPI).
   generate-text-fixtures.py tokenizers CAPTIONS.tsv    the tiny vocabularies, trained on the first captions
                                                        (second column), and cases.json
+  generate-text-fixtures.py models                     random models beside them, and models.json with
+                                                       their embeddings (also needs torch)
   generate-text-fixtures.py real SHARED_DATA           real.json: digests of the ids of all captions there
 """
 import gzip
@@ -60,7 +62,7 @@ def train_clip(lines):
             behavior="removed", invert=True),
         tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)])
     model.train_from_iterator(lines, tokenizers.trainers.BpeTrainer(
-        vocab_size=1200, end_of_word_suffix="</w>", show_progress=False,
+        vocab_size=900, end_of_word_suffix="</w>", show_progress=False,
         initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
         special_tokens=[]))
     trained = json.loads(model.to_str())["model"]
@@ -96,7 +98,7 @@ def train_bert(lines):
     model.normalizer = tokenizers.normalizers.BertNormalizer()
     model.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     model.train_from_iterator(lines, tokenizers.trainers.WordPieceTrainer(
-        vocab_size=1000, special_tokens=BERT_SPECIALS, show_progress=False, limit_alphabet=400))
+        vocab_size=800, special_tokens=BERT_SPECIALS, show_progress=False, limit_alphabet=400))
     vocab = model.get_vocab()
     with open(os.path.join(folder("bert"), "vocab.txt"), "w", encoding="utf-8") as f:
         for token in sorted(vocab, key=vocab.get):
@@ -189,6 +191,109 @@ def write_cases():
                        for text in texts] for name, encode in table.items()}})
 
 
+MODEL_TEXTS = ["", "A photo of a cat.", "two dogs playing in the snow", "a", "don't panic: 42!", "你好 café 😀",
+               "</s> [SEP] <|endoftext|> <|startoftext|> x", "a man riding a wave on top of a surfboard " * 12,
+               "İstanbul ΣΑΣ", "  \t"]
+
+
+def write_models():
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import (BertConfig, BertModel, CLIPConfig, CLIPModel, CLIPTextConfig,
+                              CLIPTextModelWithProjection, SiglipConfig, SiglipModel)
+
+    def randomise(model, seed):
+        # larger than transformers' own start, so that every part of the model shows in the output;
+        # rounded to what half precision keeps
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                values = torch.randn(p.shape, generator=generator) * (0.35 if p.dim() > 1 else 0.2)
+                if "norm" in name.lower() and name.endswith("weight"):
+                    values += 1
+                p.copy_(values.half().float() if p.dim() else p)
+        return model.eval()
+
+    def save(model, name, **options):
+        path = os.path.join(OUT, name)
+        for old in os.listdir(path):
+            if old.startswith("model") or old == "config.json":
+                os.remove(os.path.join(path, old))
+        model.half().save_pretrained(path, **options)
+        for written in os.listdir(path):
+            os.chmod(os.path.join(path, written), 0o755 if os.path.isdir(os.path.join(path, written)) else 0o644)
+        model.float()
+
+    text = dict(hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2)
+    vision = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8,
+                  patch_size=8)
+    result = {"texts": MODEL_TEXTS, "models": {}}
+
+    def embed(name, tokenizer, model, n, function):
+        kwargs = dict(padding="max_length", truncation=True, max_length=n, return_tensors="pt")
+        with torch.no_grad():
+            out = function(model, tokenizer(MODEL_TEXTS, **kwargs))
+        ids = tokenizer(MODEL_TEXTS, **kwargs)["input_ids"]
+        result["models"][name] = {"ids": ids.tolist(), "embeddings": [[float(f"{x:.8g}") for x in row] for row in out.tolist()]}
+
+    clip_path, json_path = os.path.join(OUT, "clip"), os.path.join(OUT, "clip-json")
+    clip = CLIPTokenizerFast(os.path.join(clip_path, "vocab.json"), os.path.join(clip_path, "merges.txt"))
+    # the way of old checkpoints: an eos_token_id of 2 that nobody looks at
+    model = randomise(CLIPModel(CLIPConfig(
+        text_config=dict(text, vocab_size=len(clip), hidden_act="quick_gelu", eos_token_id=2, max_position_embeddings=77),
+        vision_config=vision, projection_dim=12)), 1)
+    save(model, "clip")
+    embed("clip", clip, model, 77, lambda m, t: m.get_text_features(**t))
+
+    clip = CLIPTokenizerFast.from_pretrained(json_path)
+    model = randomise(CLIPTextModelWithProjection(CLIPTextConfig(
+        **text, vocab_size=len(clip), hidden_act="gelu", eos_token_id=clip.eos_token_id, projection_dim=20,
+        max_position_embeddings=40)), 2)
+    save(model, "clip-json", max_shard_size="24KB")
+    embed("clip-json", clip, model, 40, lambda m, t: m(**t).text_embeds)
+
+    siglip = SiglipTokenizer(os.path.join(OUT, "siglip", "spiece.model"))
+    model = randomise(SiglipModel(SiglipConfig(
+        text_config=dict(text, vocab_size=len(siglip), max_position_embeddings=64),
+        vision_config=vision)), 3)
+    save(model, "siglip")
+    embed("siglip", siglip, model, 64, lambda m, t: m.get_text_features(input_ids=t["input_ids"]))
+
+    def pooling(name, mode, normalise, max_length):
+        modes = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens"]
+        write_json(os.path.join(folder(name + "/1_Pooling"), "config.json"), dict(
+            {"word_embedding_dimension": 16}, **{f"pooling_mode_{m}": m == mode for m in modes}))
+        kinds = ["Transformer", "Pooling"] + (["Normalize"] if normalise else [])
+        write_json(os.path.join(OUT, name, "modules.json"), [
+            dict(idx=i, name=str(i), path=f"{i}_{kind}" if i else "", type=f"sentence_transformers.models.{kind}")
+            for i, kind in enumerate(kinds)])
+        write_json(os.path.join(OUT, name, "sentence_bert_config.json"), dict(
+            max_seq_length=max_length, do_lower_case=False))
+
+    def mean(m, t):
+        mask = t["attention_mask"].unsqueeze(-1).float()
+        pooled = (m(**t).last_hidden_state * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+        return torch.nn.functional.normalize(pooled, p=2, dim=1)
+
+    bert = BertTokenizerFast(os.path.join(OUT, "bert", "vocab.txt"))
+    model = randomise(BertModel(BertConfig(**text, vocab_size=len(bert), max_position_embeddings=64)), 4)
+    save(model, "bert")
+    pooling("bert", "mean_tokens", True, BERT_MAX)
+    embed("bert", bert, model, BERT_MAX, mean)
+
+    # a long one, as an old checkpoint with a head would name it; more tokens than attention takes at once
+    bert = BertTokenizerFast.from_pretrained(os.path.join(OUT, "bert-cased"))
+    model = randomise(BertModel(BertConfig(**text, vocab_size=len(bert), max_position_embeddings=160,
+                                           hidden_act="gelu_new")), 5)
+    save(model, "bert-cased")
+    weights = os.path.join(OUT, "bert-cased", "model.safetensors")
+    save_file({"bert." + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v
+               for k, v in load_file(weights).items()}, weights)
+    pooling("bert-cased", "cls_token", False, 150)
+    embed("bert-cased", bert, model, 150, lambda m, t: m(**t).last_hidden_state[:, 0])
+    write_json(os.path.join(OUT, "models.json"), result)
+
+
 def write_real_clip(shared, path):
     """vocab.json and merges.txt from OpenAI's list of merges, as their code defines them."""
     printable = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
@@ -230,6 +335,8 @@ def main():
     if sys.argv[1:2] == ["tokenizers"] and len(sys.argv) == 3:
         train(sys.argv[2])
         write_cases()
+    elif sys.argv[1:] == ["models"]:
+        write_models()
     elif sys.argv[1:2] == ["real"] and len(sys.argv) == 3:
         write_real(sys.argv[2])
     else:

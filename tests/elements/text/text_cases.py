@@ -19,7 +19,7 @@ HAND_MADE = [
     "nbsp\u00a0em\u2003thin\u2009ideo\u3000line\u2028para\u2029ogham\u1680nnb\u202fmath\u205f.",
     "replacement \ufffd private \ue000 \U000f0000 nonchar \ufdd0 \uffff \U0010ffff unassigned \u0378 \U000e0001",
     "a" * 99 + " " + "b" * 100 + " " + "c" * 101 + " " + "é" * 100 + " " + "𝒳" * 100 + " " + "𝒳" * 101,
-    "supercalifragilisticexpialidocious antidisestablishmentarianism " * 3, "ab" * 1500, "!" * 500, "a" * 2000,
+    "supercalifragilisticexpialidocious antidisestablishmentarianism " * 3, "ab" * 1000, "!" * 500, "a" * 700,
     "word " * 200, "你" * 200, "😀" * 120, "1234567890" * 20, " \t " * 50 + "x" + "  \n" * 50,
     "<|startoftext|>a<|endoftext|>", "x <|ENDOFTEXT|> y", "<|startoftext|", "<|endoftext|><|endoftext|>",
     "[CLS] a [SEP] b [PAD][MASK] [UNK] [cls] [ SEP ]", "a[SEP]b", "</s> hello </s>", "hello</s>", "</S> x", "<unk> y <pad>",
@@ -52,4 +52,4 @@ def random_texts(n, seed=20250101):
 
 
 def cases():
-    return HAND_MADE + random_texts(90)
+    return HAND_MADE + random_texts(60)
