@@ -189,6 +189,7 @@ report_model (const SeedPipelineStage *stage)
   const GValue *value = stats ? gst_structure_get_value (stats, "memory-bytes") : NULL;
   GValue bytes = G_VALUE_INIT;
   g_autofree char *size = NULL;
+  const char *choice;
   guint64 n;
 
   if (!value || !g_value_type_transformable (G_VALUE_TYPE (value), G_TYPE_UINT64))
@@ -198,8 +199,10 @@ report_model (const SeedPipelineStage *stage)
   n = g_value_get_uint64 (&bytes);
   g_value_unset (&bytes);
   size = g_format_size_full (n, G_FORMAT_SIZE_IEC_UNITS);
+  choice = gst_structure_get_string (stats, "multiplies");
   if (n)
-    printf ("    %s: %s\n", GST_OBJECT_NAME (stage->element), size);
+    printf ("    %s: %s%s%s\n", GST_OBJECT_NAME (stage->element), size, choice ? "; " : "",
+        choice ? choice : "");
   return n;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <gst/gst.h>
+#include <seed/model.h>
 #include <seed/pool.h>
 
 #include "graph/plugin.h"
@@ -46,7 +47,7 @@ parse_set (const char *name, const char *value, gpointer data, GError **error)
 static gboolean
 finish_arguments (Arguments *a, GError **error)
 {
-  static const char *const backends[] = { "auto", "openblas", "onednn", NULL };
+  static const char *const backends[] = { "auto", "native", "openblas", "onednn", NULL };
   const char *problem = NULL;
 
   if (!a->files || !a->files[0] || a->files[1])
@@ -59,7 +60,7 @@ finish_arguments (Arguments *a, GError **error)
   else if (a->drain < 0)
     problem = "--drain: expected seconds, 0 or more";
   else if (a->backend && !g_strv_contains (backends, a->backend))
-    problem = "--backend: expected auto, openblas or onednn";
+    problem = "--backend: expected auto, native, openblas or onednn";
   else if (a->run.check && a->run.dot)
     problem = "--check and --dot: one at a time";
   if (problem) {
@@ -85,8 +86,8 @@ parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
         "Override a parameter of the graph; may be repeated", "NAME=VALUE" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &a->threads,
         "Compute threads (default: as many as the CPU mask has)", "N" },
-    { "backend", 0, 0, G_OPTION_ARG_STRING, &a->backend, "Matrix backend: auto, openblas or onednn",
-        "NAME" },
+    { "backend", 0, 0, G_OPTION_ARG_STRING, &a->backend,
+        "Matrix backend: auto, native, openblas or onednn", "NAME" },
     { "seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of everything random (default: 0)", "N" },
     { "deterministic", 0, 0, G_OPTION_ARG_NONE, &a->run.build.deterministic,
         "Hand over at fixed frames: two runs on files give the same bits", NULL },
@@ -112,28 +113,6 @@ parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
       "Exit status: 0 done or drained, 1 the graph is broken or failed, 2 wrong usage.\n");
   return g_option_context_parse (context, argc, argv, error) &&
          (a->version || finish_arguments (a, error));
-}
-
-/* onednn is an optional part of a build; its elements say whether they have it. */
-static gboolean
-backend_is_built (const char *backend)
-{
-  static const char *const users[] = { "seedteacher", "seedstudent" };
-
-  if (!backend || strcmp (backend, "onednn") != 0)
-    return TRUE;
-  for (guint i = 0; i < G_N_ELEMENTS (users); i++) {
-    g_autoptr (GstElementFactory) factory = gst_element_factory_find (users[i]);
-    GObjectClass *klass = factory ? seed_props_class (factory) : NULL;
-    GParamSpec *pspec = klass ? seed_props_find (klass, "backend") : NULL;
-    gboolean built = pspec && G_IS_PARAM_SPEC_ENUM (pspec) &&
-                     g_enum_get_value_by_nick (G_PARAM_SPEC_ENUM (pspec)->enum_class, backend);
-
-    g_clear_pointer (&klass, g_type_class_unref);
-    if (built)
-      return TRUE;
-  }
-  return FALSE;
 }
 
 static void
@@ -232,12 +211,15 @@ run_with (const SeedRunOptions *options)
 static int
 start (const SeedRunOptions *options)
 {
+  g_autofree char *choice = NULL;
+  g_autoptr (GError) error = NULL;
+
   signal (SIGPIPE, SIG_IGN);
   gst_init (NULL, NULL);
   seed_graph_load_plugin ();
-  if (!backend_is_built (options->build.backend)) {
-    g_printerr ("seed-run: error: --backend onednn: this build has no oneDNN backend; "
-                "use auto or openblas\n");
+  choice = seed_model_describe_choice (options->build.backend, NULL, &error);
+  if (!choice) {
+    g_printerr ("seed-run: error: --backend %s: %s\n", options->build.backend, error->message);
     return EXIT_FAILURE;
   }
   if (!seed_pool_configure (options->threads)) {

@@ -31,6 +31,8 @@ GST_DEBUG_CATEGORY_STATIC (seed_teacher_debug);
 #define GST_CAT_DEFAULT seed_teacher_debug
 
 #define DEFAULT_TOKENS FALSE
+#define DEFAULT_BACKEND "auto"
+#define DEFAULT_PRECISION "auto"
 #define DEFAULT_IMAGE_SIZE 0
 #define MAX_IMAGE_SIZE 4096
 
@@ -39,6 +41,8 @@ enum {
   PROP_MODEL,
   PROP_TOKENS,
   PROP_IMAGE_SIZE,
+  PROP_BACKEND,
+  PROP_PRECISION,
   PROP_LEDGER,
   PROP_STATS,
   N_PROPS,
@@ -53,6 +57,7 @@ struct _SeedTeacher {
   char *folder;
   gboolean want_tokens;
   guint image_size; /* 0: the model's own */
+  char *backend, *precision;
 
   SeedLedger *ledger;
   SeedModel *model; /* NULL..READY: under the object lock, caps queries come from any thread */
@@ -107,7 +112,8 @@ make_stats (SeedTeacher *self)
 
     gst_structure_set (stats, "model", G_TYPE_STRING, info->name, "family", G_TYPE_STRING,
         info->family, "sha256", G_TYPE_STRING, info->sha256, "parameters", G_TYPE_UINT64,
-        info->n_params, "memory-bytes", G_TYPE_UINT64, info->memory_bytes, NULL);
+        info->n_params, "memory-bytes", G_TYPE_UINT64, info->memory_bytes, "multiplies",
+        G_TYPE_STRING, info->choice, NULL);
   }
   return stats;
 }
@@ -127,6 +133,14 @@ seed_teacher_set_property (GObject *object, guint id, const GValue *value, GPara
     break;
   case PROP_IMAGE_SIZE:
     self->image_size = g_value_get_uint (value);
+    break;
+  case PROP_BACKEND:
+    g_free (self->backend);
+    self->backend = g_value_dup_string (value);
+    break;
+  case PROP_PRECISION:
+    g_free (self->precision);
+    self->precision = g_value_dup_string (value);
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -148,6 +162,12 @@ seed_teacher_get_property (GObject *object, guint id, GValue *value, GParamSpec 
   case PROP_IMAGE_SIZE:
     g_value_set_uint (value, self->image_size);
     break;
+  case PROP_BACKEND:
+    g_value_set_string (value, self->backend);
+    break;
+  case PROP_PRECISION:
+    g_value_set_string (value, self->precision);
+    break;
   case PROP_LEDGER:
     g_value_set_boxed (value, self->ledger);
     break;
@@ -162,6 +182,9 @@ seed_teacher_get_property (GObject *object, guint id, GValue *value, GParamSpec 
 static gboolean
 load_model (SeedTeacher *self)
 {
+  SeedModelOptions options = {
+    .image_size = self->image_size, .backend = self->backend, .precision = self->precision
+  };
   g_autoptr (GError) error = NULL;
   SeedModel *model;
 
@@ -171,7 +194,7 @@ load_model (SeedTeacher *self)
         (NULL));
     return FALSE;
   }
-  model = seed_model_load_sized (self->folder, self->image_size, &error);
+  model = seed_model_load_full (self->folder, &options, &error);
   if (!model) {
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
         ("%s: cannot load the model: %s", GST_OBJECT_NAME (self), error->message), (NULL));
@@ -411,6 +434,8 @@ seed_teacher_finalize (GObject *object)
   set_model (self, NULL);
   seed_ledger_unref (self->ledger);
   g_free (self->folder);
+  g_free (self->backend);
+  g_free (self->precision);
   G_OBJECT_CLASS (seed_teacher_parent_class)->finalize (object);
 }
 
@@ -438,12 +463,20 @@ seed_teacher_class_init (SeedTeacherClass *klass)
       "embeddings are resampled to it (0 = the model's own size)",
       0, MAX_IMAGE_SIZE, DEFAULT_IMAGE_SIZE,
       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  properties[PROP_BACKEND] = g_param_spec_string ("backend", "Backend",
+      "Who multiplies matrices: native, onednn, openblas, or auto for the best on this processor",
+      DEFAULT_BACKEND, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  properties[PROP_PRECISION] = g_param_spec_string ("precision", "Precision",
+      "In what: float32, bfloat16, int8, or auto for bfloat16 where the processor has it and "
+      "float32 "
+      "elsewhere",
+      DEFAULT_PRECISION, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
   properties[PROP_LEDGER] =
       g_param_spec_boxed ("ledger", "Ledger", "Account of frames in, out and dropped, per stream",
           SEED_TYPE_LEDGER, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
-      "Model name, family, sha256, parameters and memory-bytes", GST_TYPE_STRUCTURE,
-      G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+      "Model name, family, sha256, parameters, memory-bytes, and who multiplies in what and why",
+      GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
@@ -465,5 +498,7 @@ seed_teacher_init (SeedTeacher *self)
 {
   self->want_tokens = DEFAULT_TOKENS;
   self->image_size = DEFAULT_IMAGE_SIZE;
+  self->backend = g_strdup (DEFAULT_BACKEND);
+  self->precision = g_strdup (DEFAULT_PRECISION);
   self->ledger = seed_ledger_new ();
 }

@@ -261,7 +261,7 @@ def test_unwritable_stats(folder):
 
 def test_backend(folder):
     graph = write(folder, "nodes: { a: { element: fakesrc, properties: { num-buffers: 1 } } }\n")
-    for backend in ("auto", "openblas"):
+    for backend in ("auto", "native", "openblas"):
         run(graph, "--backend", backend)
 
 
