@@ -42,7 +42,6 @@ void
 seed_run_catch_signals (void)
 {
   struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-  g_autoptr (GError) error = NULL;
 
   wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0)

@@ -30,6 +30,21 @@ fixed_structure (const GstCaps *caps, const char *media_type)
   return gst_structure_has_name (s, media_type) ? s : NULL;
 }
 
+/* Resize and crop, which caps may leave out. */
+static gboolean
+get_window (SeedPatchesInfo *info, const GstStructure *s)
+{
+  info->resize_size = info->crop_size = info->image_size;
+  if (gst_structure_has_field (s, "crop-size") && !get_uint (s, "crop-size", &info->crop_size))
+    return FALSE;
+  info->resize_size = info->crop_size;
+  if (gst_structure_has_field (s, "resize-size") &&
+      !get_uint (s, "resize-size", &info->resize_size))
+    return FALSE;
+  return info->image_size <= info->crop_size && info->crop_size <= info->resize_size &&
+         info->resize_size <= SEED_PATCHES_MAX_RESIZE;
+}
+
 gboolean
 seed_patches_info_from_caps (SeedPatchesInfo *info, const GstCaps *caps)
 {
@@ -40,7 +55,7 @@ seed_patches_info_from_caps (SeedPatchesInfo *info, const GstCaps *caps)
          get_uint (s, "batch", &info->batch) && get_interned (s, "fit", &info->fit) &&
          get_interned (s, "interpolation", &info->interpolation) && info->patch_size > 0 &&
          info->image_size > 0 && info->image_size % info->patch_size == 0 && info->views > 0 &&
-         info->batch > 0;
+         info->batch > 0 && get_window (info, s);
 }
 
 GstCaps *
@@ -54,6 +69,10 @@ seed_patches_info_to_caps (const SeedPatchesInfo *info)
     gst_caps_set_simple (caps, "fit", G_TYPE_STRING, info->fit, NULL);
   if (info->interpolation)
     gst_caps_set_simple (caps, "interpolation", G_TYPE_STRING, info->interpolation, NULL);
+  if (info->resize_size)
+    gst_caps_set_simple (caps, "resize-size", G_TYPE_INT, (int) info->resize_size, NULL);
+  if (info->crop_size)
+    gst_caps_set_simple (caps, "crop-size", G_TYPE_INT, (int) info->crop_size, NULL);
   return caps;
 }
 

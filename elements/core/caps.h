@@ -38,7 +38,17 @@
 typedef struct {
   guint image_size, patch_size, views, batch;
   const char *fit, *interpolation; /* interned; NULL leaves the field open in caps */
+
+  /*
+   * How much of a frame the words show: the whole of it (fit=squash) or its shorter side (fit=crop)
+   * is resized to resize-size pixels, the centred crop-size of that is cut out, its upper left
+   * image-size are cut into words. Both fields may be missing in caps: then they are image-size. 0
+   * leaves them out.
+   */
+  guint resize_size, crop_size;
 } SeedPatchesInfo;
+
+#define SEED_PATCHES_MAX_RESIZE 16384
 
 /* Features: @space names the embedding space (two vectors compare only within one), @node the
  * element that made them (the "node" of results on the wire). Both interned. */

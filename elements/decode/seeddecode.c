@@ -23,12 +23,8 @@
  * Since: 0.1
  */
 #include <gst/gst.h>
-#include <gst/video/video.h>
 
-#include "core/event.h"
-#include "core/stream-meta.h"
-#include "decode/plain.h"
-#include "decode/stream.h"
+#include "decode/internal.h"
 #include "decode/uri.h"
 
 GST_DEBUG_CATEGORY (seed_decode_debug);
@@ -51,35 +47,6 @@ enum {
   PROP_LIVE,
   PROP_LEDGER,
   PROP_STATS,
-};
-
-#define SEED_TYPE_DECODE (seed_decode_get_type ())
-G_DECLARE_FINAL_TYPE (SeedDecode, seed_decode, SEED, DECODE, GstBin)
-
-struct _SeedDecode {
-  GstBin parent;
-
-  GstPad *src;
-  SeedLedger *ledger;
-
-  /* properties, under the object lock */
-  char *uri, *stream, *streams;
-  double max_fps;
-  gboolean deterministic;
-
-  GPtrArray *specs;   /* READY and above */
-  SeedLanes *lanes;   /* PAUSED and above, as are the streams */
-  GPtrArray *running; /* of SeedDecodeStream, index = lane; replaced under the object lock */
-  gboolean open;      /* under the state lock */
-  gint n_alive;       /* atomic: streams that are not over */
-
-  /* the task's */
-  gboolean started, has_segment, is_over;
-  GArray *is_up; /* gboolean, by lane */
-  GstCaps *caps; /* of the frame before */
-  SeedPlain *plain;
-  guint group_id;
-  guint64 n_delivered;
 };
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
@@ -306,197 +273,7 @@ on_stream_again (SeedDecodeStream *stream, gpointer data)
       GST_ELEMENT (data), restart_stream, gst_object_ref (stream), gst_object_unref);
 }
 
-/* --- the task: from the lanes to the pad ------------------------------------------------------ */
-
-static void
-push_start (SeedDecode *self)
-{
-  g_autofree char *id = NULL;
-  GstEvent *event;
-
-  if (self->started)
-    return;
-  self->started = TRUE;
-  id = gst_pad_create_stream_id (self->src, GST_ELEMENT (self), NULL);
-  event = gst_event_new_stream_start (id);
-  gst_event_set_group_id (event, self->group_id);
-  gst_pad_push_event (self->src, event);
-}
-
-static void
-push_segment (SeedDecode *self)
-{
-  GstSegment segment;
-
-  if (self->has_segment)
-    return;
-  self->has_segment = TRUE;
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_pad_push_event (self->src, gst_event_new_segment (&segment));
-}
-
-static void
-push_eos (SeedDecode *self)
-{
-  push_start (self);
-  gst_pad_push_event (self->src, gst_event_new_eos ());
-  gst_pad_pause_task (self->src);
-}
-
-/* FALSE: refused, and nothing to blame on a flush. */
-static gboolean
-push_caps (SeedDecode *self, GstCaps *caps)
-{
-  if (self->caps && gst_caps_is_equal (self->caps, caps))
-    return TRUE;
-  if (!gst_pad_push_event (self->src, gst_event_new_caps (caps)))
-    return GST_PAD_IS_FLUSHING (self->src);
-  gst_caps_replace (&self->caps, caps);
-  return TRUE;
-}
-
-static void
-push_up (SeedDecode *self, guint lane, GstCaps *caps)
-{
-  gboolean *is_up = &g_array_index (self->is_up, gboolean, lane);
-  SeedDecodeStream *stream = g_ptr_array_index (self->running, lane);
-  g_autofree char *what = NULL;
-  GstVideoInfo info;
-
-  if (*is_up)
-    return;
-  *is_up = TRUE;
-  if (gst_video_info_from_caps (&info, caps))
-    what = g_strdup_printf (
-        "%dx%d %s", info.width, info.height, gst_video_format_to_string (info.finfo->format));
-  gst_pad_push_event (
-      self->src, seed_event_new ("stream-up", seed_decode_stream_get_id (stream), what));
-}
-
-static void
-stop_on_flow (SeedDecode *self, SeedDecodeStream *stream, GstCaps *caps, GstFlowReturn ret)
-{
-  if (ret == GST_FLOW_FLUSHING) {
-    gst_pad_pause_task (self->src);
-    return;
-  }
-  if (ret != GST_FLOW_EOS) {
-    g_autofree char *text = gst_caps_to_string (caps);
-
-    GST_ELEMENT_ERROR (self, STREAM, FAILED,
-        ("%s: stream \"%s\": the next stage does not take its frames: %s%s", GST_OBJECT_NAME (self),
-            seed_decode_stream_get_id (stream), gst_flow_get_name (ret),
-            ret == GST_FLOW_NOT_LINKED ? "; link the pad src" : ""),
-        ("frames are %s", text));
-  }
-  seed_lanes_stop (self->lanes); /* nobody will take more */
-  push_eos (self);
-}
-
-static SeedDropReason
-reason_of_flow (GstFlowReturn ret)
-{
-  return ret == GST_FLOW_FLUSHING ? SEED_DROP_FLUSHED
-         : ret == GST_FLOW_EOS    ? SEED_DROP_FINISHED
-                                  : SEED_DROP_ERROR;
-}
-
-/* Takes @buffer. */
-static void
-push_frame (SeedDecode *self, guint lane, GstBuffer *buffer, GstCaps *caps)
-{
-  SeedDecodeStream *stream = g_ptr_array_index (self->running, lane);
-  GstFlowReturn ret = GST_FLOW_NOT_NEGOTIATED;
-
-  push_start (self);
-  if (push_caps (self, caps)) {
-    push_segment (self);
-    push_up (self, lane, caps);
-    buffer = seed_plain_make (self->plain, self->src, caps, buffer);
-    ret = buffer ? gst_pad_push (self->src, buffer) : GST_FLOW_ERROR;
-  } else {
-    gst_buffer_unref (buffer);
-  }
-  if (ret == GST_FLOW_OK) {
-    self->n_delivered++;
-    seed_ledger_out (self->ledger, seed_decode_stream_get_id (stream), 1);
-    return;
-  }
-  seed_ledger_drop (self->ledger, seed_decode_stream_get_id (stream), reason_of_flow (ret), 1);
-  stop_on_flow (self, stream, caps, ret);
-}
-
-static void
-push_down (SeedDecode *self, guint lane)
-{
-  SeedDecodeStream *stream = g_ptr_array_index (self->running, lane);
-  g_autofree char *reason = NULL;
-
-  seed_decode_stream_get_state (stream, &reason);
-  push_start (self);
-  gst_pad_push_event (
-      self->src, seed_event_new ("stream-down", seed_decode_stream_get_id (stream), reason));
-}
-
-static void
-post_all_failed (SeedDecode *self)
-{
-  g_autoptr (GString) text = g_string_new (NULL);
-  gboolean failed = FALSE;
-
-  for (guint i = 0; i < self->running->len; i++) {
-    SeedDecodeStream *stream = g_ptr_array_index (self->running, i);
-    g_autofree char *reason = NULL;
-
-    failed |= seed_decode_stream_get_state (stream, &reason) == SEED_DECODE_FAILED;
-    g_string_append_printf (
-        text, "%sstream \"%s\": %s", i ? " | " : "", seed_decode_stream_get_id (stream), reason);
-  }
-  if (failed)
-    GST_ELEMENT_ERROR (self, STREAM, FAILED,
-        ("%s: no stream gave a frame: %s", GST_OBJECT_NAME (self), text->str), (NULL));
-}
-
-static void
-finish (SeedDecode *self)
-{
-  if (!self->is_over && self->n_delivered == 0)
-    post_all_failed (self);
-  self->is_over = TRUE;
-  push_eos (self);
-}
-
-static void
-push_loop (gpointer data)
-{
-  SeedDecode *self = data;
-  SeedLaneItem item;
-  guint lane;
-
-  switch (seed_lanes_pop (self->lanes, &lane, &item)) {
-  case SEED_LANES_ITEM:
-    push_frame (self, lane, item.frame, item.format);
-    gst_caps_unref (item.format);
-    break;
-  case SEED_LANES_END:
-    push_down (self, lane);
-    break;
-  case SEED_LANES_DONE:
-    finish (self);
-    break;
-  case SEED_LANES_STOPPED:
-    gst_pad_pause_task (self->src);
-    break;
-  }
-}
-
-static void
-drop_flushed (guint lane, SeedLaneItem item, gpointer data)
-{
-  seed_ledger_drop_buffer (((SeedDecode *) data)->ledger, item.frame, SEED_DROP_FLUSHED);
-  gst_buffer_unref (item.frame);
-  gst_caps_unref (item.format);
-}
+/* --- the pad ---------------------------------------------------------------------------------- */
 
 static gboolean
 src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
@@ -506,32 +283,10 @@ src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode, gboolean act
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
   if (active)
-    return self->lanes && gst_pad_start_task (pad, push_loop, self, NULL);
+    return self->lanes && gst_pad_start_task (pad, seed_decode_push_loop, self, NULL);
   if (self->lanes)
     seed_lanes_stop (self->lanes);
   return gst_pad_stop_task (pad);
-}
-
-/* --- events and queries ----------------------------------------------------------------------- */
-
-static void
-flush_start (SeedDecode *self)
-{
-  seed_lanes_set_paused (self->lanes, TRUE);
-  gst_pad_push_event (self->src, gst_event_new_flush_start ());
-  gst_pad_pause_task (self->src);
-}
-
-/* What was queued is old news; what is decoded from now on is delivered. */
-static void
-flush_stop (SeedDecode *self, gboolean reset_time)
-{
-  seed_lanes_drain (self->lanes, drop_flushed, self);
-  gst_pad_push_event (self->src, gst_event_new_flush_stop (reset_time));
-  self->has_segment = FALSE;
-  gst_caps_replace (&self->caps, NULL);
-  seed_lanes_set_paused (self->lanes, FALSE);
-  gst_pad_start_task (self->src, push_loop, self, NULL);
 }
 
 /* The streams end where they are; what they have decoded is still delivered, then comes EOS. */
@@ -558,7 +313,7 @@ src_event (GstPad *pad, GstObject *parent, GstEvent *event)
           seed_decode_stream_peek_pad (g_ptr_array_index (running, i)), gst_event_ref (event));
     break;
   case GST_EVENT_RECONFIGURE:
-    seed_plain_forget (self->plain);
+    seed_outlet_reconfigure (self->outlet);
     break;
   default: /* several streams have no common position to seek to, nor one lateness to act on */
     handled = FALSE;
@@ -582,10 +337,10 @@ seed_decode_send_event (GstElement *element, GstEvent *event)
     GST_STATE_LOCK (element);
     handled = self->open;
     if (handled && GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_START) {
-      flush_start (self);
+      seed_decode_flush_start (self);
     } else if (handled) {
       gst_event_parse_flush_stop (event, &reset_time);
-      flush_stop (self, reset_time);
+      seed_decode_flush_stop (self, reset_time);
     }
     GST_STATE_UNLOCK (element);
     break;
@@ -687,9 +442,9 @@ open_streams (SeedDecode *self)
   g_atomic_int_set (&self->n_alive, (int) n);
   self->is_up = g_array_sized_new (FALSE, TRUE, sizeof (gboolean), n);
   g_array_set_size (self->is_up, n);
-  self->started = self->has_segment = self->is_over = FALSE;
+  seed_outlet_reset (self->outlet);
+  self->is_over = FALSE;
   self->n_delivered = 0;
-  self->group_id = gst_util_group_id_next ();
   self->open = TRUE;
 }
 
@@ -704,7 +459,7 @@ close_streams (SeedDecode *self)
   self->open = FALSE;
   for (guint i = 0; i < running->len; i++)
     gst_element_set_state (g_ptr_array_index (running, i), GST_STATE_NULL);
-  seed_lanes_drain (self->lanes, drop_flushed, self);
+  seed_decode_drop_queued (self);
   GST_OBJECT_LOCK (self);
   self->running = NULL;
   GST_OBJECT_UNLOCK (self);
@@ -713,8 +468,6 @@ close_streams (SeedDecode *self)
   g_ptr_array_unref (running);
   g_clear_pointer (&self->lanes, seed_lanes_free);
   g_clear_pointer (&self->is_up, g_array_unref);
-  gst_caps_replace (&self->caps, NULL);
-  seed_plain_forget (self->plain);
 }
 
 static void
@@ -790,7 +543,7 @@ seed_decode_finalize (GObject *object)
   g_free (self->stream);
   g_free (self->streams);
   g_clear_pointer (&self->specs, g_ptr_array_unref);
-  seed_plain_free (self->plain);
+  seed_outlet_free (self->outlet);
   seed_ledger_unref (self->ledger);
   G_OBJECT_CLASS (seed_decode_parent_class)->finalize (object);
 }
@@ -858,7 +611,6 @@ static void
 seed_decode_init (SeedDecode *self)
 {
   self->ledger = seed_ledger_new ();
-  self->plain = seed_plain_new ();
   self->stream = g_strdup (DEFAULT_STREAM);
   self->max_fps = DEFAULT_MAX_FPS;
   self->deterministic = DEFAULT_DETERMINISTIC;
@@ -866,6 +618,7 @@ seed_decode_init (SeedDecode *self)
   gst_bin_set_suppressed_flags (GST_BIN (self), GST_ELEMENT_FLAG_SOURCE | GST_ELEMENT_FLAG_SINK);
 
   self->src = gst_pad_new_from_static_template (&src_template, "src");
+  self->outlet = seed_outlet_new (self->src);
   gst_pad_set_activatemode_function (self->src, src_activate_mode);
   gst_pad_set_event_function (self->src, src_event);
   gst_pad_set_query_function (self->src, src_query);

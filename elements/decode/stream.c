@@ -9,17 +9,11 @@
 #include "core/event.h"
 #include "core/stream-meta.h"
 #include "decode/cause.h"
+#include "decode/firstvideo.h"
 #include "decode/ratecap.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 #define GST_CAT_DEFAULT seed_decode_debug
-
-/* GstAutoplugSelectResult, which the playback plugin keeps to itself */
-enum { AUTOPLUG_TRY, AUTOPLUG_EXPOSE };
-
-/* see hold_until_adopted: a second at most */
-#define HOLD_US 100
-#define MAX_HOLDS 10000
 
 struct _SeedDecodeStream {
   GstBin parent;
@@ -47,9 +41,7 @@ struct _SeedDecodeStream {
   SeedDecodeState state;
   char *reason;
   gboolean live;
-  gboolean quiet;     /* being taken down: what it complains of is of no interest */
-  gboolean has_claim; /* the first video stream was found, its id in claim */
-  char *claim;
+  gboolean quiet;         /* being taken down: what it complains of is of no interest */
   char *missing;          /* description of a decoder that is not installed */
   guint64 n_kept, n_seen; /* copies of the streaming thread's counters */
   guint passes, decode_errors;
@@ -280,59 +272,6 @@ frames_query (GstPad *pad, GstObject *parent, GstQuery *query)
   return TRUE;
 }
 
-static gboolean
-klass_has (GstElementFactory *factory, const char *word)
-{
-  const char *klass = gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_KLASS);
-
-  return klass && strstr (klass, word);
-}
-
-/* Only the first video stream is decoded: everything else is exposed as it is and left unlinked. */
-static int
-on_autoplug_select (GstElement *decoder, GstPad *pad, GstCaps *caps, GstElementFactory *factory,
-    SeedDecodeStream *self)
-{
-  g_autofree char *id = NULL;
-  gboolean ours;
-
-  if (!klass_has (factory, "Decoder") && !klass_has (factory, "Parser"))
-    return AUTOPLUG_TRY;
-  if (klass_has (factory, "Audio") || klass_has (factory, "Subtitle"))
-    return AUTOPLUG_EXPOSE;
-  if (!klass_has (factory, "Video") && !klass_has (factory, "Image"))
-    return AUTOPLUG_TRY;
-  id = gst_pad_get_stream_id (pad);
-  g_mutex_lock (&self->lock);
-  if (!self->has_claim) {
-    self->has_claim = TRUE;
-    self->claim = g_strdup (id);
-  }
-  ours = g_strcmp0 (self->claim, id) == 0;
-  g_mutex_unlock (&self->lock);
-  return ours ? AUTOPLUG_TRY : AUTOPLUG_EXPOSE;
-}
-
-/* Before its pad is linked a decoder asks what it may give: frames in memory that can be mapped. */
-static gboolean
-on_autoplug_query (
-    GstElement *decoder, GstPad *pad, GstElement *element, GstQuery *query, SeedDecodeStream *self)
-{
-  GstElementFactory *factory = gst_element_get_factory (element);
-  g_autoptr (GstCaps) caps = NULL;
-  GstCaps *filter;
-
-  if (GST_QUERY_TYPE (query) != GST_QUERY_CAPS || !factory || !klass_has (factory, "Decoder") ||
-      !(klass_has (factory, "Video") || klass_has (factory, "Image")))
-    return FALSE;
-  gst_query_parse_caps (query, &filter);
-  caps = gst_caps_new_empty_simple ("video/x-raw");
-  if (filter)
-    gst_caps_take (&caps, gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST));
-  gst_query_set_caps_result (query, caps);
-  return TRUE;
-}
-
 static void
 on_pad_added (GstElement *decoder, GstPad *pad, SeedDecodeStream *self)
 {
@@ -371,33 +310,6 @@ on_no_more_pads (GstElement *decoder, SeedDecodeStream *self)
       self, SEED_DECODE_FAILED, reason ? reason : "it has no video stream; give a URI with video");
 }
 
-/* decodebin silences an element while it tries it, and forgets what the element says between the
- * start of its task and the end of the trial: a demuxer that gives up at once on a broken file
- * would be waited for for ever. So a task's first read waits for the end of the trial, which is
- * when decodebin unlocks the element's state, some microseconds later. */
-static GstPadProbeReturn
-hold_until_adopted (GstPad *pad, GstPadProbeInfo *info, gpointer trier)
-{
-  g_autoptr (GstElement) element = gst_pad_get_parent_element (pad);
-
-  for (guint i = 0; element && g_thread_self () != trier && i < MAX_HOLDS; i++) {
-    if (!gst_element_is_locked_state (element))
-      break;
-    g_usleep (HOLD_US);
-  }
-  return GST_PAD_PROBE_REMOVE;
-}
-
-static void
-on_deep_element_added (GstBin *bin, GstBin *sub_bin, GstElement *element, gpointer unused)
-{
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
-
-  if (sink && gst_element_is_locked_state (element))
-    gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_PULL, hold_until_adopted,
-        g_thread_self (), NULL);
-}
-
 /* A fresh decoder for every pass: starting over is exact for every container, seeking is not. */
 static gboolean
 build (SeedDecodeStream *self)
@@ -409,7 +321,7 @@ build (SeedDecodeStream *self)
         "its uri is not a URI; for a file write file:///full/path/of/the.mp4");
     return FALSE;
   }
-  self->decoder = gst_element_factory_make ("uridecodebin", NULL);
+  self->decoder = seed_first_video_new (self->spec->uri);
   self->convert = gst_element_factory_make ("videoconvert", NULL);
   if (!self->decoder || !self->convert) {
     g_clear_object (&self->decoder);
@@ -418,9 +330,6 @@ build (SeedDecodeStream *self)
         "elements uridecodebin and videoconvert are needed; install GStreamer's base plugins");
     return FALSE;
   }
-  g_object_set (self->decoder, "uri", self->spec->uri, NULL);
-  g_signal_connect (self->decoder, "autoplug-select", G_CALLBACK (on_autoplug_select), self);
-  g_signal_connect (self->decoder, "autoplug-query", G_CALLBACK (on_autoplug_query), self);
   g_signal_connect (self->decoder, "pad-added", G_CALLBACK (on_pad_added), self);
   g_signal_connect (self->decoder, "no-more-pads", G_CALLBACK (on_no_more_pads), self);
   gst_bin_add_many (GST_BIN (self), self->decoder, self->convert, NULL);
@@ -432,8 +341,6 @@ build (SeedDecodeStream *self)
   gst_pad_set_active (self->frames, TRUE);
 
   g_mutex_lock (&self->lock);
-  self->has_claim = FALSE;
-  g_clear_pointer (&self->claim, g_free);
   g_clear_pointer (&self->missing, g_free);
   self->passes++;
   g_mutex_unlock (&self->lock);
@@ -687,7 +594,6 @@ seed_decode_stream_finalize (GObject *object)
   seed_stream_spec_free (self->spec);
   g_clear_pointer (&self->ledger, seed_ledger_unref);
   g_free (self->reason);
-  g_free (self->claim);
   g_free (self->missing);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (seed_decode_stream_parent_class)->finalize (object);
@@ -713,7 +619,6 @@ seed_decode_stream_init (SeedDecodeStream *self)
   g_mutex_init (&self->lock);
   self->frames = gst_pad_new_from_static_template (&frames_template, "frames");
   gst_object_set_parent (GST_OBJECT (self->frames), GST_OBJECT (self));
-  g_signal_connect (self, "deep-element-added", G_CALLBACK (on_deep_element_added), NULL);
   gst_pad_set_chain_function (self->frames, frames_chain);
   gst_pad_set_event_function (self->frames, frames_event);
   gst_pad_set_query_function (self->frames, frames_query);

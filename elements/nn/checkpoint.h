@@ -10,9 +10,13 @@
  * how checkpoints name their tensors.
  */
 typedef struct {
-  char *family;        /* "vit" */
-  char *interpolation; /* "bilinear" or "bicubic" from preprocessor_config.json, or NULL */
-  char *sha256;        /* hex, of model.safetensors */
+  char *family;        /* "vit", "dinov2", ... */
+  char *interpolation; /* "bilinear" or "bicubic" as the checkpoint's own files say, or NULL */
+  char *fit;           /* "squash" or "crop", likewise */
+  guint resize_size;   /* pixels that the image, or its shorter side, is resized to */
+  guint crop_size;     /* the centred square of that; config.image_size is its upper left part */
+  char *sha256;        /* hex, of model.safetensors; of several files, see hf-weights.h */
+  guint64 n_params;    /* values taken from the files */
   SeedVitConfig config;
   SeedParams params; /* of the transformer, then of extra tensors asked for */
   float *values;     /* params.total floats, 64-byte aligned (g_aligned_alloc) */
@@ -28,11 +32,15 @@ typedef struct {
 
 /*
  * Loads @folder. @extras may be NULL; each must be in the file and is appended to params under its
- * own name. Tensors of the file that neither the family nor @extras knows: "pooler.", "classifier."
- * and names in @extras are passed over or taken; any other is an error naming it.
+ * own name. Tensors that neither the family nor @extras takes are passed over when the family lists
+ * them (heads of other tasks, another tower); any other is an error naming it.
  */
 gboolean seed_checkpoint_load (SeedCheckpoint *checkpoint, const char *folder,
     const SeedExtraTensor *extras, guint n_extras, GError **error);
+/* The same for images of another size than the checkpoint's (0: that one): the positions of words
+ * are resampled as the family's reference does. A multiple of the patch size. */
+gboolean seed_checkpoint_load_sized (SeedCheckpoint *checkpoint, const char *folder,
+    guint image_size, const SeedExtraTensor *extras, guint n_extras, GError **error);
 void seed_checkpoint_clear (SeedCheckpoint *checkpoint);
 
 /*

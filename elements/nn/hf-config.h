@@ -11,9 +11,17 @@
  * are "FILE:LINE:COLUMN: key "KEY": ...".
  */
 #define SEED_HF_CONFIG_MAX_BYTES (1u << 20)
+#define SEED_HF_MAX_RESIZE 16384u /* pixels */
 
-/* Both files, the second when there is one, checked together. */
+/* Both files, the second when there is one, checked together. What only the tensors say is open. */
 gboolean seed_hf_config_read (SeedHfConfig *config, const char *folder, GError **error);
+
+/*
+ * The rest, from the tensors, and images of @image_size (0: as they are). After it the
+ * configuration is whole and within every limit. @folder stands in errors.
+ */
+gboolean seed_hf_config_complete (SeedHfConfig *config, const SeedHfWeights *weights,
+    guint image_size, const char *folder, GError **error);
 
 /* The two halves of it, from memory. @label stands for the file. The second wants the first's. */
 gboolean seed_hf_config_parse (

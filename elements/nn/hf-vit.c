@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "nn/hf-family.h"
 
-/* ViT, as transformers' ViTConfig and ViTModel name it (also DINO's, which has the same blocks). */
-
-#define KEY(key, type, member, required)                                                           \
-  {                                                                                                \
-    key, type, G_STRUCT_OFFSET (SeedHfConfig, member), required                                    \
-  }
+/*
+ * ViT as transformers' ViTConfig and ViTModel name it (also DINO's and undistilled DeiT's, which
+ * are saved so), and DeiT with its distillation token, which is a register here.
+ */
+#define KEY SEED_HF_KEY
 
 static const SeedHfKey keys[] = {
   KEY ("image_size", SEED_HF_SQUARE, vit.image_size, TRUE),
@@ -28,7 +27,8 @@ static const SeedHfKey keys[] = {
 
 static const SeedHfTensor tensors[] = {
   { "cls", { EMBEDDINGS "cls_token" }, "11d" },
-  { "pos", { EMBEDDINGS "position_embeddings" }, "1nd" },
+  { "registers", { EMBEDDINGS "distillation_token" }, "1rd", SEED_HF_HAS_REGISTERS },
+  { "pos", { EMBEDDINGS "position_embeddings" }, "1nd", 0, SEED_HF_POSITIONS },
   { "patch.weight", { PATCH "weight" }, "d3pp" },
   { "patch.bias", { PATCH "bias" }, "d" },
   { "blocks.%u.norm1.weight", { LAYER "layernorm_before.weight" }, "d" },
@@ -36,7 +36,7 @@ static const SeedHfTensor tensors[] = {
   { "blocks.%u.qkv.weight",
       { ATTENTION "query.weight", ATTENTION "key.weight", ATTENTION "value.weight" }, "dd" },
   { "blocks.%u.qkv.bias", { ATTENTION "query.bias", ATTENTION "key.bias", ATTENTION "value.bias" },
-      "d", TRUE },
+      "d", SEED_HF_HAS_QKV_BIAS },
   { "blocks.%u.proj.weight", { LAYER "attention.output.dense.weight" }, "dd" },
   { "blocks.%u.proj.bias", { LAYER "attention.output.dense.bias" }, "d" },
   { "blocks.%u.norm2.weight", { LAYER "layernorm_after.weight" }, "d" },
@@ -49,8 +49,8 @@ static const SeedHfTensor tensors[] = {
   { "norm.bias", { "layernorm.bias" }, "d" },
 };
 
-static const char *const prefixes[] = { "", "vit.", NULL };
-static const char *const ignored[] = { "pooler.", "classifier.", NULL };
+static const char *const vit_prefixes[] = { "", "vit.", NULL };
+static const char *const vit_ignored[] = { "pooler.", "classifier.", NULL };
 
 const SeedHfFamily seed_hf_vit = {
   .model_type = "vit",
@@ -63,13 +63,43 @@ const SeedHfFamily seed_hf_vit = {
       .mean = { 0.5f, 0.5f, 0.5f },
       .std = { 0.5f, 0.5f, 0.5f },
     },
+    .n_position_prefix = 1,
     .channels = 3,
     .qkv_bias = TRUE,
+    .patch_bias = TRUE,
   },
   .keys = keys,
   .n_keys = G_N_ELEMENTS (keys),
-  .prefixes = prefixes,
+  .prefixes = vit_prefixes,
   .tensors = tensors,
   .n_tensors = G_N_ELEMENTS (tensors),
-  .ignored = ignored,
+  .ignored = vit_ignored,
+};
+
+static const char *const deit_prefixes[] = { "", "deit.", NULL };
+static const char *const deit_ignored[] = { "pooler.", "classifier.", "cls_classifier.",
+  "distillation_classifier.", NULL };
+
+const SeedHfFamily seed_hf_deit = {
+  .model_type = "deit",
+  .image_processor = "DeiTImageProcessor",
+  .defaults = {
+    .vit = {
+      .ln_eps = 1e-12,
+      .activation = SEED_ACTIVATION_GELU,
+      .mean = { 0.5f, 0.5f, 0.5f },
+      .std = { 0.5f, 0.5f, 0.5f },
+      .n_registers = 1,
+    },
+    .n_position_prefix = 2,
+    .channels = 3,
+    .qkv_bias = TRUE,
+    .patch_bias = TRUE,
+  },
+  .keys = keys,
+  .n_keys = G_N_ELEMENTS (keys),
+  .prefixes = deit_prefixes,
+  .tensors = tensors,
+  .n_tensors = G_N_ELEMENTS (tensors),
+  .ignored = deit_ignored,
 };

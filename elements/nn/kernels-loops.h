@@ -5,6 +5,8 @@
  *   KERNELS_NAME     name of the table, a string
  *   KERNELS_TABLE    name of the function that returns it
  *   VECTOR_SIZE      bytes of a register
+ * and may define
+ *   SOFTMAX          a softmax of its own
  * No loop names an instruction: they are written so that the compiler finds them.
  */
 #include <string.h>
@@ -38,14 +40,17 @@ load (const real *x)
   return v;
 }
 
+/* By halves: as many steps as a chain of additions has for the whole register. */
 static inline real
 horizontal_sum (Vector v)
 {
-  real sum = v[0];
+  real lane[WIDTH];
 
-  for (guint j = 1; j < WIDTH; j++)
-    sum += v[j];
-  return sum;
+  memcpy (lane, &v, sizeof lane);
+  for (guint width = WIDTH / 2; width > 0; width /= 2)
+    for (guint j = 0; j < width; j++)
+      lane[j] += lane[j + width];
+  return lane[0];
 }
 
 /* Sum over i of TERM, which is written once for vectors; TAIL is the same for one element i. */
@@ -162,6 +167,9 @@ norm_backward (const real *x, guint rows, guint dim, const real *gamma, const re
     norm_backward_row (x, dim, gamma, mean[r], rstd[r], dy, dx, dgamma, dbeta);
 }
 
+#ifndef SOFTMAX
+#define SOFTMAX softmax
+
 static void
 softmax (real *x, guint rows, guint cols, real scale)
 {
@@ -175,6 +183,8 @@ softmax (real *x, guint rows, guint cols, real scale)
       x[i] *= inverse;
   }
 }
+
+#endif
 
 static void
 softmax_backward (const real *p, guint rows, guint cols, real scale, real *d)
@@ -290,12 +300,154 @@ words (const guint8 *words, gsize n_words, guint channel_size, const float scale
     words_channel (words, channel_size, (real) scale[i % 3], (real) shift[i % 3], y);
 }
 
+static void
+add_scaled (const real *x, gsize n, real scale, real *y)
+{
+  INDEPENDENT
+  for (gsize i = 0; i < n; i++)
+    y[i] += scale * x[i];
+}
+
+static void
+scale (real *x, gsize n, real scale)
+{
+  for (gsize i = 0; i < n; i++)
+    x[i] *= scale;
+}
+
+static inline guint16
+bf16_of (float x)
+{
+  union {
+    float f;
+    guint32 u;
+  } bits = { .f = x };
+  guint32 rounded = (bits.u + 0x7fffu + (bits.u >> 16 & 1)) >> 16;
+  guint32 nan = bits.u >> 16 | 0x40; /* quiet: its low bits may have been all it had */
+
+  return (guint16) ((bits.u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+}
+
+static void
+to_bf16 (const float *restrict x, gsize n, guint16 *restrict y)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] = bf16_of (x[i]);
+}
+
+static void
+from_bf16 (const guint16 *restrict x, gsize n, float *restrict y)
+{
+  for (gsize i = 0; i < n; i++) {
+    guint32 bits = (guint32) x[i] << 16;
+    memcpy (&y[i], &bits, sizeof bits);
+  }
+}
+
+static void
+words_bf16_channel (
+    const guint8 *restrict words, guint n, float scale, float shift, guint16 *restrict y)
+{
+  for (guint i = 0; i < n; i++)
+    y[i] = bf16_of ((float) words[i] * scale + shift);
+}
+
+static void
+words_bf16 (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
+    const float shift[3], guint16 *y)
+{
+  for (gsize i = 0; i < 3 * n_words; i++, words += channel_size, y += channel_size)
+    words_bf16_channel (words, channel_size, scale[i % 3], shift[i % 3], y);
+}
+
+static void
+row_norms (const real *x, gsize stride, guint rows, guint dim, real *norms)
+{
+  for (guint r = 0; r < rows; r++, x += stride)
+    norms[r] = real_sqrt (row_dot (x, x, dim));
+}
+
+/* In as many sums as fill a few registers, by position, so that the bits depend on n alone. */
+static double
+squares (const real *x, gsize n)
+{
+  double lane[32] = { 0 }, sum = 0;
+  gsize i = 0;
+
+  for (; i + 32 <= n; i += 32)
+    for (guint j = 0; j < 32; j++)
+      lane[j] += (double) x[i + j] * (double) x[i + j];
+  for (; i < n; i++)
+    sum += (double) x[i] * (double) x[i];
+  for (guint j = 0; j < 32; j++)
+    sum += lane[j];
+  return sum;
+}
+
+static void
+average (const real *restrict x, gsize n, real rest, real *restrict ema)
+{
+  for (gsize i = 0; i < n; i++)
+    ema[i] += rest * (x[i] - ema[i]);
+}
+
+static void
+adamw (const SeedAdamWStep *step, const real *restrict g, gsize n, real decay, real *restrict m,
+    real *restrict v, real *restrict w)
+{
+  const real beta1 = step->beta1, beta2 = step->beta2, rest1 = step->rest1, rest2 = step->rest2;
+  const real eps = step->eps, rate = step->rate, v_scale = step->v_scale;
+
+  for (gsize i = 0; i < n; i++) {
+    m[i] = beta1 * m[i] + rest1 * g[i];
+    v[i] = beta2 * v[i] + rest2 * g[i] * g[i];
+    w[i] -= decay * w[i] + rate * m[i] / (real_sqrt (v[i] * v_scale) + eps);
+  }
+}
+
+static void
+multiply (const real *restrict x, guint n, real *restrict y)
+{
+  for (guint i = 0; i < n; i++)
+    y[i] *= x[i];
+}
+
+static void
+sinkhorn_columns (real *x, guint rows, guint cols, real *columns)
+{
+  memset (columns, 0, cols * sizeof *columns);
+  column_sum (x, cols, rows, cols, columns);
+  for (guint i = 0; i < cols; i++)
+    columns[i] = (real) rows / ((real) cols * columns[i]);
+  for (guint r = 0; r < rows; r++)
+    multiply (columns, cols, x + (gsize) r * cols);
+}
+
+static void
+sinkhorn (real *x, guint rows, guint cols, real eps, guint iterations, real *columns)
+{
+  const gsize n = (gsize) rows * cols;
+  real max = row_max (x, cols), inverse = R (1) / eps;
+
+  for (guint r = 1; r < rows; r++) {
+    real largest = row_max (x + (gsize) r * cols, cols);
+    max = largest > max ? largest : max;
+  }
+  for (gsize i = 0; i < n; i++)
+    x[i] = seed_math_exp ((x[i] - max) * inverse);
+  for (guint i = 0; i < iterations; i++) {
+    sinkhorn_columns (x, rows, cols, columns);
+    for (guint r = 0; r < rows; r++)
+      scale (x + (gsize) r * cols, cols, R (1) / row_sum (x + (gsize) r * cols, cols));
+  }
+}
+
 static const SeedKernels kernels = {
   .name = KERNELS_NAME,
   .norm_forward = norm_forward,
   .norm_apply = norm_apply,
   .norm_backward = norm_backward,
-  .softmax = softmax,
+  .softmax = SOFTMAX,
   .softmax_backward = softmax_backward,
   .activation = {
     [SEED_ACTIVATION_GELU] = gelu_forward,
@@ -312,8 +464,18 @@ static const SeedKernels kernels = {
     [SEED_ACTIVATION_RELU] = relu_backward,
   },
   .add = add,
+  .add_scaled = add_scaled,
+  .scale = scale,
   .column_sum = column_sum,
   .words = words,
+  .words_bf16 = words_bf16,
+  .to_bf16 = to_bf16,
+  .from_bf16 = from_bf16,
+  .row_norms = row_norms,
+  .squares = squares,
+  .average = average,
+  .adamw = adamw,
+  .sinkhorn = sinkhorn,
 };
 
 const SeedKernels *

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "nn/kernels.h"
 
-static gpointer
-choose (gpointer unused)
+const SeedKernels *
+seed_kernels_for (SeedCpuLevel level)
 {
+  if (level > seed_cpu_best_level ())
+    return NULL;
+  switch (level) {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma"))
-    return (gpointer) seed_kernels_avx2 ();
+  case SEED_CPU_AVX512:
+    return seed_kernels_avx512 ();
+  case SEED_CPU_AVX2:
+    return seed_kernels_avx2 ();
 #endif
-  return (gpointer) seed_kernels_reference ();
+  default:
+    return seed_kernels_reference ();
+  }
 }
 
 const SeedKernels *
 seed_kernels_get (void)
 {
-  static GOnce once = G_ONCE_INIT;
-
-  return g_once (&once, choose, NULL);
+  return seed_kernels_for (seed_cpu_level ());
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "core/cpu.h"
 #include "nn/vit.h"
 
 /*
@@ -8,12 +9,23 @@
  * reference, and room for variants of it per instruction set. Kernels are plain loops over memory
  * of the caller: no threads, no allocation, no state. Matrices are row-major without gaps unless a
  * stride is given. Unless said otherwise an output may be the very same array as an input of its
- * shape, but must not overlap one in any other way.
+ * shape, but must not overlap one in any other way. No array needs an alignment beyond its type's.
+ * A table gives the same bits every time, and for each row (or, without rows, each element)
+ * whatever the rows or elements beside it: work may be cut anywhere. Sums over rows are taken in
+ * the order of the rows, so cutting those keeps the bits too. Two tables differ in the last digits.
  */
 #define SEED_N_ACTIVATIONS (SEED_ACTIVATION_RELU + 1)
 
+/* What a step of AdamW needs beside the gradient; by optim.c. */
 typedef struct {
-  const char *name; /* "c", "avx2" */
+  real beta1, beta2, rest1, rest2; /* rest: 1 - beta, taken in double */
+  real eps;
+  real rate;    /* lr / (1 - beta1^step) */
+  real v_scale; /* 1 / (1 - beta2^step) */
+} SeedAdamWStep;
+
+typedef struct {
+  const char *name; /* "c", "avx2", "avx512" */
 
   /*
    * Layer normalisation of @rows rows of @dim (Ba et al. 2016, arXiv 1607.06450), biased variance:
@@ -47,6 +59,12 @@ typedef struct {
   /* y += x */
   void (*add) (const real *x, gsize n, real *y);
 
+  /* y += scale x: a residual with a scale for all of it */
+  void (*add_scaled) (const real *x, gsize n, real scale, real *y);
+
+  /* x *= scale, in place */
+  void (*scale) (real *x, gsize n, real scale);
+
   /* ADDS the sum over @rows of each of @cols columns to @sum; rows are @stride apart. */
   void (*column_sum) (const real *x, gsize stride, guint rows, guint cols, real *sum);
 
@@ -56,15 +74,48 @@ typedef struct {
    */
   void (*words) (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
       const float shift[3], real *y);
+
+  /* The same rounded to bfloat16. */
+  void (*words_bf16) (const guint8 *words, gsize n_words, guint channel_size, const float scale[3],
+      const float shift[3], guint16 *y);
+
+  /* To the nearest bfloat16, ties to even; a NaN stays one. @y overlaps nothing. */
+  void (*to_bf16) (const float *x, gsize n, guint16 *y);
+  void (*from_bf16) (const guint16 *x, gsize n, float *y);
+
+  /* Euclidean norms [rows] of @rows rows of @dim; rows are @stride apart. */
+  void (*row_norms) (const real *x, gsize stride, guint rows, guint dim, real *norms);
+
+  /* The sum of squares, in double. */
+  double (*squares) (const real *x, gsize n);
+
+  /* ema += rest (x - ema) */
+  void (*average) (const real *x, gsize n, real rest, real *ema);
+
+  /* One step of AdamW on @n parameters; arrays overlap nothing. See optim.h. */
+  void (*adamw) (
+      const SeedAdamWStep *step, const real *g, gsize n, real decay, real *m, real *v, real *w);
+
+  /*
+   * Sinkhorn and Knopp's scaling towards equal column sums and row sums of 1 (Cuturi 2013, arXiv
+   * 1306.0895), in place: x = exp ((x - max) / eps), max over all of it, then @iterations times
+   * columns to sum rows / cols, rows to sum 1. @columns: scratch [cols]. Values no more than
+   * 87 eps below max count; below that they are taken for it, so nothing divides by zero.
+   */
+  void (*sinkhorn) (real *x, guint rows, guint cols, real eps, guint iterations, real *columns);
 } SeedKernels;
 
-/* The table for this CPU; chosen once. */
+/* The table of seed_cpu_level (): the best for this CPU, or what SEED_CPU forces. */
 const SeedKernels *seed_kernels_get (void);
+
+/* The table of a level, or NULL where this build or this CPU has none. */
+const SeedKernels *seed_kernels_for (SeedCpuLevel level);
 
 /* The reference that every other table is tested against. */
 const SeedKernels *seed_kernels_reference (void);
 
 #ifdef __x86_64__
-/* Only where the CPU has AVX2 and FMA. */
+/* Only where seed_cpu_best_level () says so. */
 const SeedKernels *seed_kernels_avx2 (void);
+const SeedKernels *seed_kernels_avx512 (void);
 #endif

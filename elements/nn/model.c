@@ -38,24 +38,47 @@ static struct {
   GHashTable *models; /* key -> SeedModel */
 } registry;
 
-/* The folder and the state of its files; changes when any of them is replaced. Caller frees. */
-static char *
-make_key (const char *real_folder)
+static int
+compare_names (gconstpointer a, gconstpointer b)
 {
-  static const char *const files[] = { "config.json", "preprocessor_config.json",
-    "model.safetensors" };
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* What a model may be read from, by name. */
+static GPtrArray *
+list_files (const char *real_folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (real_folder, 0, NULL);
+  GPtrArray *files = g_ptr_array_new_with_free_func (g_free);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir)))
+    if (g_str_has_suffix (name, ".json") || g_str_has_suffix (name, ".safetensors"))
+      g_ptr_array_add (files, g_strdup (name));
+  g_ptr_array_sort (files, compare_names);
+  return files;
+}
+
+/*
+ * The folder, the size and the state of the files; changes when any of them is replaced. Caller
+ * frees.
+ */
+static char *
+make_key (const char *real_folder, guint image_size)
+{
+  g_autoptr (GPtrArray) files = list_files (real_folder);
   GString *key = g_string_new (real_folder);
 
-  for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
-    g_autofree char *path = g_build_filename (real_folder, files[i], NULL);
+  g_string_append_printf (key, "\n%u", image_size);
+  for (guint i = 0; i < files->len; i++) {
+    const char *name = g_ptr_array_index (files, i);
+    g_autofree char *path = g_build_filename (real_folder, name, NULL);
     struct stat stat_buf;
 
-    if (stat (path, &stat_buf) < 0) {
-      g_string_append (key, "\n-");
+    if (stat (path, &stat_buf) < 0)
       continue;
-    }
     g_string_append_printf (key,
-        "\n%" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld",
+        "\n%s %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld", name,
         (guint64) stat_buf.st_ino, (gint64) stat_buf.st_size, (gint64) stat_buf.st_mtim.tv_sec,
         stat_buf.st_mtim.tv_nsec);
   }
@@ -108,25 +131,29 @@ fill_info (SeedModel *model)
   info->image_size = config->image_size;
   info->patch_size = config->patch_size;
   info->n_words = seed_vit_config_n_words (config);
-  info->summary_dim = info->token_dim = config->dim;
+  info->summary_dim = seed_vit_config_summary_dim (config);
+  info->token_dim = config->dim;
   memcpy (info->mean, config->mean, sizeof info->mean);
   memcpy (info->std, config->std, sizeof info->std);
   info->interpolation = checkpoint->interpolation;
-  for (guint i = 0; i < checkpoint->params.n; i++)
-    info->n_params += checkpoint->params.items[i].size;
+  info->fit = checkpoint->fit;
+  info->resize_size = checkpoint->resize_size;
+  info->crop_size = checkpoint->crop_size;
+  info->n_params = checkpoint->n_params;
   info->memory_bytes =
       checkpoint->params.total * sizeof (float) + seed_vit_weights_bytes (model->weights);
 }
 
 static SeedModel *
-read_model (const char *real_folder, GError **error)
+read_model (const char *real_folder, guint image_size, GError **error)
 {
   SeedModel *model = g_new0 (SeedModel, 1);
   SeedCheckpoint *checkpoint = &model->checkpoint;
 
   model->refs = 1;
-  model->key = make_key (real_folder); /* before reading: what is read is this or newer */
-  if (!seed_checkpoint_load (checkpoint, real_folder, NULL, 0, error)) {
+  model->key =
+      make_key (real_folder, image_size); /* before reading: what is read is this or newer */
+  if (!seed_checkpoint_load_sized (checkpoint, real_folder, image_size, NULL, 0, error)) {
     free_model (model);
     return NULL;
   }
@@ -145,18 +172,18 @@ read_model (const char *real_folder, GError **error)
 
 /* With load_lock held. */
 static SeedModel *
-find_or_read (const char *real_folder, GError **error)
+find_or_read (const char *real_folder, guint image_size, GError **error)
 {
-  g_autofree char *key = make_key (real_folder);
+  g_autofree char *key = make_key (real_folder, image_size);
   SeedModel *model = lookup (key);
 
   if (model)
     return model;
-  model = read_model (real_folder, error);
+  model = read_model (real_folder, image_size, error);
   if (!model)
     return NULL;
   g_free (key);
-  key = make_key (real_folder);
+  key = make_key (real_folder, image_size);
   if (g_str_equal (key, model->key))
     publish (model);
   /* else a file was replaced meanwhile: this caller has a valid model, but nobody shares it */
@@ -165,6 +192,12 @@ find_or_read (const char *real_folder, GError **error)
 
 SeedModel *
 seed_model_load (const char *folder, GError **error)
+{
+  return seed_model_load_sized (folder, 0, error);
+}
+
+SeedModel *
+seed_model_load_sized (const char *folder, guint image_size, GError **error)
 {
   g_autofree char *real_folder = realpath (folder, NULL);
   SeedModel *model;
@@ -176,7 +209,7 @@ seed_model_load (const char *folder, GError **error)
     return NULL;
   }
   g_mutex_lock (&registry.load_lock);
-  model = find_or_read (real_folder, error);
+  model = find_or_read (real_folder, image_size, error);
   g_mutex_unlock (&registry.load_lock);
   return model;
 }
@@ -257,18 +290,17 @@ void
 seed_session_run (SeedSession *session, const guint8 *words, guint n, float *summary, float *tokens)
 {
   static const float scale[3] = { 1, 1, 1 }, shift[3] = { 0, 0, 0 }; /* folded into the weights */
-  const SeedModelInfo *info = &session->model->info;
-  gsize dim = info->summary_dim, n_words = info->n_words;
-  const float *out;
+  const SeedVitConfig *config = &session->model->checkpoint.config;
+  const SeedVitWeights *weights = session->model->weights;
+  gsize dim = config->dim, n_rows = seed_vit_config_n_rows (config);
+  gsize n_prefix = seed_vit_config_n_prefix (config), n_words = n_rows - n_prefix;
+  const float *rows;
 
   g_return_if_fail (n >= 1 && n <= session->max_batch);
-  out = seed_vit_forward (session->vit, session->model->checkpoint.values, scale, shift, words, n);
-  for (guint i = 0; i < n; i++) {
-    const float *rows = out + i * (1 + n_words) * dim;
-
-    if (summary)
-      memcpy (summary + i * dim, rows, dim * sizeof *rows);
-    if (tokens)
-      memcpy (tokens + i * n_words * dim, rows + dim, n_words * dim * sizeof *rows);
-  }
+  rows = seed_vit_forward_packed (session->vit, weights, scale, shift, words, n);
+  for (guint i = 0; tokens && i < n; i++)
+    memcpy (tokens + i * n_words * dim, rows + (i * n_rows + n_prefix) * dim,
+        n_words * dim * sizeof *rows);
+  if (summary)
+    seed_vit_summary (session->vit, weights, summary);
 }

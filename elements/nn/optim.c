@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <seed/pool.h>
 
+#include "nn/kernels.h"
 #include "nn/optim.h"
 #include "nn/split.h"
 
@@ -19,29 +20,13 @@ n_chunks (gsize n)
 }
 
 typedef struct {
+  const SeedKernels *kernels;
   const SeedParams *params;
   const real *grads;
   real *m, *v, *values;
-  real beta1, beta2, rest1, rest2, eps; /* rest: 1 - beta, taken in double */
-  real rate;                            /* lr / (1 - beta1^step) */
-  real v_scale;                         /* 1 / (1 - beta2^step) */
-  real decay;                           /* lr weight_decay */
+  SeedAdamWStep step;
+  real decay; /* lr weight_decay */
 } AdamW;
-
-static void
-adamw_range (const AdamW *a, gsize begin, gsize n, real decay)
-{
-  const real *restrict g = a->grads + begin;
-  real *restrict m = a->m + begin, *restrict v = a->v + begin, *restrict w = a->values + begin;
-  const real beta1 = a->beta1, beta2 = a->beta2, rest1 = a->rest1, rest2 = a->rest2;
-  const real eps = a->eps, rate = a->rate, v_scale = a->v_scale;
-
-  for (gsize i = 0; i < n; i++) {
-    m[i] = beta1 * m[i] + rest1 * g[i];
-    v[i] = beta2 * v[i] + rest2 * g[i] * g[i];
-    w[i] -= decay * w[i] + rate * m[i] / (real_sqrt (v[i] * v_scale) + eps);
-  }
-}
 
 /* The first parameter that ends after @position; offsets ascend. */
 static guint
@@ -73,7 +58,9 @@ adamw_task (guint task, gpointer data)
 
     if (param->offset >= end)
       return;
-    adamw_range (a, from, to - from, param->decay ? a->decay : 0);
+    if (from < to)
+      a->kernels->adamw (&a->step, a->grads + from, to - from, param->decay ? a->decay : 0,
+          a->m + from, a->v + from, a->values + from);
   }
 }
 
@@ -81,18 +68,19 @@ void
 seed_adamw_step (const SeedAdamW *adamw, const SeedParams *params, guint64 step, double lr,
     const real *grads, real *m, real *v, real *values)
 {
-  AdamW a = { .params = params,
+  AdamW a = { .kernels = seed_kernels_get (),
+    .params = params,
     .grads = grads,
     .m = m,
     .v = v,
     .values = values,
-    .beta1 = (real) adamw->beta1,
-    .beta2 = (real) adamw->beta2,
-    .rest1 = (real) (1 - adamw->beta1),
-    .rest2 = (real) (1 - adamw->beta2),
-    .eps = (real) adamw->eps,
-    .rate = (real) (lr / (1 - pow (adamw->beta1, (double) step))),
-    .v_scale = (real) (1 / (1 - pow (adamw->beta2, (double) step))),
+    .step = { .beta1 = (real) adamw->beta1,
+        .beta2 = (real) adamw->beta2,
+        .rest1 = (real) (1 - adamw->beta1),
+        .rest2 = (real) (1 - adamw->beta2),
+        .eps = (real) adamw->eps,
+        .rate = (real) (lr / (1 - pow (adamw->beta1, (double) step))),
+        .v_scale = (real) (1 / (1 - pow (adamw->beta2, (double) step))) },
     .decay = (real) (lr * adamw->weight_decay) };
 
   g_return_if_fail (step >= 1);
@@ -100,6 +88,7 @@ seed_adamw_step (const SeedAdamW *adamw, const SeedParams *params, guint64 step,
 }
 
 typedef struct {
+  const SeedKernels *kernels;
   real *grads;
   gsize n;
   guint n_parts;
@@ -112,12 +101,8 @@ squares_task (guint task, gpointer data)
 {
   Clip *clip = data;
   SeedRange range = seed_split (clip->n, clip->n_parts, task, ALIGN);
-  const real *g = clip->grads + range.begin;
-  double sum = 0;
 
-  for (gsize i = 0; i < range.n; i++)
-    sum += (double) g[i] * (double) g[i];
-  clip->part[task] = sum;
+  clip->part[task] = clip->kernels->squares (clip->grads + range.begin, range.n);
 }
 
 static void
@@ -125,16 +110,17 @@ scale_task (guint task, gpointer data)
 {
   const Clip *clip = data;
   SeedRange range = seed_split (clip->n, clip->n_parts, task, ALIGN);
-  real *g = clip->grads + range.begin;
 
-  for (gsize i = 0; i < range.n; i++)
-    g[i] *= clip->scale;
+  clip->kernels->scale (clip->grads + range.begin, range.n, clip->scale);
 }
 
 double
 seed_gradient_clip (real *grads, gsize n, double max_norm)
 {
-  Clip clip = { .grads = grads, .n = n, .n_parts = MIN (NORM_PARTS, n_chunks (n)) };
+  Clip clip = { .kernels = seed_kernels_get (),
+    .grads = grads,
+    .n = n,
+    .n_parts = MIN (NORM_PARTS, n_chunks (n)) };
   double norm = 0;
 
   seed_pool_run (clip.n_parts, squares_task, &clip);
@@ -171,6 +157,7 @@ seed_ema_decay (double decay, guint64 step)
 }
 
 typedef struct {
+  const SeedKernels *kernels;
   real *ema;
   const real *values;
   gsize n;
@@ -182,18 +169,14 @@ ema_task (guint task, gpointer data)
 {
   const Ema *region = data;
   gsize begin = (gsize) task * CHUNK, n = MIN (CHUNK, region->n - begin);
-  real *restrict ema = region->ema + begin;
-  const real *restrict values = region->values + begin;
-  const real rest = region->rest;
 
-  for (gsize i = 0; i < n; i++)
-    ema[i] += rest * (values[i] - ema[i]);
+  region->kernels->average (region->values + begin, n, region->rest, region->ema + begin);
 }
 
 void
 seed_ema_update (real *ema, const real *values, gsize n, double decay)
 {
-  Ema region = { ema, values, n, (real) (1 - decay) };
+  Ema region = { seed_kernels_get (), ema, values, n, (real) (1 - decay) };
 
   seed_pool_run (n_chunks (n), ema_task, &region);
 }

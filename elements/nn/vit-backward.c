@@ -221,7 +221,7 @@ attention_backward (const Backward *back, guint index)
   norm_backward (back, &norm, offset[SEED_VIT_NORM1_WEIGHT], offset[SEED_VIT_NORM1_BIAS]);
 }
 
-/* The rows of an image's words, without its CLS token. */
+/* The rows of an image's words, without those before them. */
 static void
 gather_task (guint image, gpointer data)
 {
@@ -229,7 +229,8 @@ gather_task (guint image, gpointer data)
   gsize d = vit->config.dim;
 
   memcpy (vit->embedded + image * vit->n_words * d,
-      vit->d_stream + (image * (gsize) vit->n_tokens + 1) * d, vit->n_words * d * sizeof (real));
+      vit->d_stream + (image * (gsize) vit->n_tokens + vit->n_prefix) * d,
+      vit->n_words * d * sizeof (real));
 }
 
 static void
@@ -238,11 +239,16 @@ embed_backward (const Backward *back)
   SeedVit *vit = back->vit;
   const gsize *offset = vit->layout->offset;
   guint d = vit->config.dim;
+  guint cls = vit->config.no_cls ? 0 : d, registers = vit->config.n_registers * d;
   gsize image_size = (gsize) vit->n_tokens * d;
 
   column_sum (vit, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
       back->grads + offset[SEED_VIT_POS]);
-  column_sum (vit, vit->d_stream, image_size, vit->n, d, back->grads + offset[SEED_VIT_CLS]);
+  if (cls > 0)
+    column_sum (vit, vit->d_stream, image_size, vit->n, cls, back->grads + offset[SEED_VIT_CLS]);
+  if (registers > 0)
+    column_sum (vit, vit->d_stream + cls, image_size, vit->n, registers,
+        back->grads + offset[SEED_VIT_REGISTERS]);
   seed_pool_run (vit->n, gather_task, vit);
   linear_backward (back, offset[SEED_VIT_PATCH_WEIGHT], offset[SEED_VIT_PATCH_BIAS], d,
       vit->word_size, vit->word_values, vit->embedded, vit->n * vit->n_words, NULL);

@@ -12,6 +12,7 @@
 #define MAX_DEPTH 256
 #define MAX_MLP_DIM 131072
 #define MAX_LN_EPS 0.1
+#define MAX_REGISTERS 256
 
 gboolean
 seed_vit_config_for_size (SeedVitConfig *config, const char *size, guint image_size)
@@ -97,6 +98,16 @@ check_relations (const SeedVitConfig *config, GError **error)
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "ln_eps (layer_norm_eps) is %g; it must be above 0 and at most %g", config->ln_eps,
         MAX_LN_EPS);
+  else if (config->n_registers > MAX_REGISTERS || config->projection_dim > MAX_DIM)
+    g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
+        "%u registers and a projection to %u values; at most %d and %d are supported",
+        config->n_registers, config->projection_dim, MAX_REGISTERS, MAX_DIM);
+  else if (config->no_cls && config->pool == SEED_VIT_POOL_CLS)
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "the summary cannot be the class token of a transformer that has none");
+  else if (config->gated && config->pool == SEED_VIT_POOL_ATTENTION)
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "attention pooling is not supported together with a gated MLP");
   else if ((guint) config->activation > SEED_ACTIVATION_RELU)
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "activation (hidden_act) %u is none of the known ones", (guint) config->activation);
@@ -123,6 +134,24 @@ seed_vit_config_n_words (const SeedVitConfig *config)
   guint side = config->image_size / config->patch_size;
 
   return side * side;
+}
+
+guint
+seed_vit_config_n_prefix (const SeedVitConfig *config)
+{
+  return (config->no_cls ? 0 : 1) + config->n_registers;
+}
+
+guint
+seed_vit_config_n_rows (const SeedVitConfig *config)
+{
+  return seed_vit_config_n_prefix (config) + seed_vit_config_n_words (config);
+}
+
+guint
+seed_vit_config_summary_dim (const SeedVitConfig *config)
+{
+  return config->projection_dim ? config->projection_dim : config->dim;
 }
 
 void

@@ -9,23 +9,53 @@ typedef enum {
   WIDTH,
   THREE_WIDTHS,
   MLP,
-  TOKENS,
+  MLP_IN, /* what fc1 gives */
+  REGISTERS,
+  ROWS,
   WORD,
+  PROJECTION,
 } Dim;
+
+/* Parts that a configuration may or may not have. */
+typedef enum {
+  ALWAYS,
+  IF_CLS,
+  IF_REGISTERS,
+  IF_PRE_NORM,
+  IF_ATTENTION_POOL,
+  IF_PROJECTION,
+} Condition;
 
 typedef struct {
   const char *name;
   gboolean decay;
   Dim dims[2];
+  Condition condition;
 } Row;
 
 static const Row tensors[SEED_VIT_N_TENSORS] = {
-  [SEED_VIT_CLS] = { "cls", FALSE, { WIDTH } },
-  [SEED_VIT_POS] = { "pos", FALSE, { TOKENS, WIDTH } },
+  [SEED_VIT_CLS] = { "cls", FALSE, { WIDTH }, IF_CLS },
+  [SEED_VIT_REGISTERS] = { "registers", FALSE, { REGISTERS, WIDTH }, IF_REGISTERS },
+  [SEED_VIT_POS] = { "pos", FALSE, { ROWS, WIDTH } },
   [SEED_VIT_PATCH_WEIGHT] = { "patch.weight", TRUE, { WIDTH, WORD } },
   [SEED_VIT_PATCH_BIAS] = { "patch.bias", FALSE, { WIDTH } },
+  [SEED_VIT_PRE_NORM_WEIGHT] = { "pre_norm.weight", FALSE, { WIDTH }, IF_PRE_NORM },
+  [SEED_VIT_PRE_NORM_BIAS] = { "pre_norm.bias", FALSE, { WIDTH }, IF_PRE_NORM },
   [SEED_VIT_NORM_WEIGHT] = { "norm.weight", FALSE, { WIDTH } },
   [SEED_VIT_NORM_BIAS] = { "norm.bias", FALSE, { WIDTH } },
+  [SEED_VIT_POOL_PROBE] = { "pool.probe", FALSE, { WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_QKV_WEIGHT] = { "pool.qkv.weight", TRUE, { THREE_WIDTHS, WIDTH },
+      IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_QKV_BIAS] = { "pool.qkv.bias", FALSE, { THREE_WIDTHS }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_PROJ_WEIGHT] = { "pool.proj.weight", TRUE, { WIDTH, WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_PROJ_BIAS] = { "pool.proj.bias", FALSE, { WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_NORM_WEIGHT] = { "pool.norm.weight", FALSE, { WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_NORM_BIAS] = { "pool.norm.bias", FALSE, { WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_FC1_WEIGHT] = { "pool.fc1.weight", TRUE, { MLP, WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_FC1_BIAS] = { "pool.fc1.bias", FALSE, { MLP }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_FC2_WEIGHT] = { "pool.fc2.weight", TRUE, { WIDTH, MLP }, IF_ATTENTION_POOL },
+  [SEED_VIT_POOL_FC2_BIAS] = { "pool.fc2.bias", FALSE, { WIDTH }, IF_ATTENTION_POOL },
+  [SEED_VIT_PROJECTION] = { "projection.weight", TRUE, { PROJECTION, WIDTH }, IF_PROJECTION },
 };
 
 static const Row block_tensors[SEED_VIT_N_BLOCK_TENSORS] = {
@@ -37,8 +67,8 @@ static const Row block_tensors[SEED_VIT_N_BLOCK_TENSORS] = {
   [SEED_VIT_PROJ_BIAS] = { "proj.bias", FALSE, { WIDTH } },
   [SEED_VIT_NORM2_WEIGHT] = { "norm2.weight", FALSE, { WIDTH } },
   [SEED_VIT_NORM2_BIAS] = { "norm2.bias", FALSE, { WIDTH } },
-  [SEED_VIT_FC1_WEIGHT] = { "fc1.weight", TRUE, { MLP, WIDTH } },
-  [SEED_VIT_FC1_BIAS] = { "fc1.bias", FALSE, { MLP } },
+  [SEED_VIT_FC1_WEIGHT] = { "fc1.weight", TRUE, { MLP_IN, WIDTH } },
+  [SEED_VIT_FC1_BIAS] = { "fc1.bias", FALSE, { MLP_IN } },
   [SEED_VIT_FC2_WEIGHT] = { "fc2.weight", TRUE, { WIDTH, MLP } },
   [SEED_VIT_FC2_BIAS] = { "fc2.bias", FALSE, { WIDTH } },
 };
@@ -53,8 +83,14 @@ dim_value (const SeedVitConfig *config, Dim dim)
     return 3 * (gsize) config->dim;
   case MLP:
     return config->mlp_dim;
-  case TOKENS:
-    return 1 + (gsize) seed_vit_config_n_words (config);
+  case MLP_IN:
+    return (config->gated ? 2 : 1) * (gsize) config->mlp_dim;
+  case REGISTERS:
+    return config->n_registers;
+  case ROWS:
+    return seed_vit_config_n_rows (config);
+  case PROJECTION:
+    return config->projection_dim;
   case WORD:
     return 3 * (gsize) config->patch_size * config->patch_size;
   case NO_DIM:
@@ -71,13 +107,34 @@ row_shape (const SeedVitConfig *config, const Row *row, gsize shape[2])
   return row->dims[1] == NO_DIM ? 1 : 2;
 }
 
+static gboolean
+applies (const SeedVitConfig *config, const Row *row)
+{
+  switch (row->condition) {
+  case IF_CLS:
+    return !config->no_cls;
+  case IF_REGISTERS:
+    return config->n_registers > 0;
+  case IF_PRE_NORM:
+    return config->pre_norm;
+  case IF_ATTENTION_POOL:
+    return config->pool == SEED_VIT_POOL_ATTENTION;
+  case IF_PROJECTION:
+    return config->projection_dim > 0;
+  case ALWAYS:
+    break;
+  }
+  return TRUE;
+}
+
 static void
 append (const SeedVitConfig *config, SeedParams *params, const Row *row, const char *name)
 {
   gsize shape[2];
   guint n_dims = row_shape (config, row, shape);
 
-  seed_params_append (params, name, row->decay, n_dims, shape);
+  if (applies (config, row))
+    seed_params_append (params, name, row->decay, n_dims, shape);
 }
 
 void
@@ -85,14 +142,14 @@ seed_vit_append_params (const SeedVitConfig *config, SeedParams *params)
 {
   char name[sizeof params->items->name];
 
-  for (guint t = SEED_VIT_CLS; t <= SEED_VIT_PATCH_BIAS; t++)
+  for (guint t = 0; t < SEED_VIT_NORM_WEIGHT; t++)
     append (config, params, &tensors[t], tensors[t].name);
   for (guint i = 0; i < config->depth; i++)
     for (guint t = 0; t < SEED_VIT_N_BLOCK_TENSORS; t++) {
       g_snprintf (name, sizeof name, "blocks.%u.%s", i, block_tensors[t].name);
       append (config, params, &block_tensors[t], name);
     }
-  for (guint t = SEED_VIT_NORM_WEIGHT; t <= SEED_VIT_NORM_BIAS; t++)
+  for (guint t = SEED_VIT_NORM_WEIGHT; t < SEED_VIT_N_TENSORS; t++)
     append (config, params, &tensors[t], tensors[t].name);
 }
 
@@ -100,10 +157,13 @@ static gboolean
 find (const SeedVitConfig *config, const SeedParams *params, const Row *row, const char *name,
     gsize *offset, GError **error)
 {
-  const SeedParam *param = seed_params_lookup (params, name);
+  const SeedParam *param;
   gsize shape[2];
   guint n_dims = row_shape (config, row, shape);
 
+  if (!applies (config, row))
+    return TRUE;
+  param = seed_params_lookup (params, name);
   if (!param) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND,
         "parameter \"%s\" is missing; the table was not made for this configuration", name);

@@ -5,16 +5,30 @@
 
 /*
  * Which tensors a transformer is made of, and where each lies in a flat array. The tables in
- * vit-layout.c are the one place that lists them; a family with more tensors (layer scale, register
- * tokens, a norm before the blocks) adds rows there and an offset here.
+ * vit-layout.c are the one place that lists them, with what of a configuration each belongs to.
  */
 typedef enum {
   SEED_VIT_CLS,
+  SEED_VIT_REGISTERS,
   SEED_VIT_POS,
   SEED_VIT_PATCH_WEIGHT,
   SEED_VIT_PATCH_BIAS,
-  SEED_VIT_NORM_WEIGHT,
+  SEED_VIT_PRE_NORM_WEIGHT,
+  SEED_VIT_PRE_NORM_BIAS,
+  SEED_VIT_NORM_WEIGHT, /* from here on behind the blocks */
   SEED_VIT_NORM_BIAS,
+  SEED_VIT_POOL_PROBE,
+  SEED_VIT_POOL_QKV_WEIGHT,
+  SEED_VIT_POOL_QKV_BIAS,
+  SEED_VIT_POOL_PROJ_WEIGHT,
+  SEED_VIT_POOL_PROJ_BIAS,
+  SEED_VIT_POOL_NORM_WEIGHT,
+  SEED_VIT_POOL_NORM_BIAS,
+  SEED_VIT_POOL_FC1_WEIGHT,
+  SEED_VIT_POOL_FC1_BIAS,
+  SEED_VIT_POOL_FC2_WEIGHT,
+  SEED_VIT_POOL_FC2_BIAS,
+  SEED_VIT_PROJECTION,
   SEED_VIT_N_TENSORS,
 } SeedVitTensor;
 
@@ -35,7 +49,7 @@ typedef enum {
 } SeedVitBlockTensor;
 
 typedef struct {
-  gsize offset[SEED_VIT_N_TENSORS];
+  gsize offset[SEED_VIT_N_TENSORS]; /* 0 for a tensor that the configuration does not have */
   gsize (*block)[SEED_VIT_N_BLOCK_TENSORS]; /* [depth] */
 } SeedVitLayout;
 

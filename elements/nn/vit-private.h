@@ -7,8 +7,8 @@
 #include "nn/vit-weights.h"
 
 /*
- * Shapes below: n images, T = 1 + N tokens, R = n T rows, d the width, m the MLP's, H heads of
- * width e = d / H.
+ * Shapes below: n images, T tokens (those before the words and N words), R = n T rows, d the width,
+ * m the MLP's, g what fc1 gives (m, or 2 m when gated), H heads of width e = d / H.
  */
 
 /* The linear layers of a block, in SeedVitWeights. */
@@ -27,6 +27,10 @@ struct _SeedVitWeights {
   guint depth;
   SeedPackedLinear *patch;
   SeedPackedLinear *(*block)[SEED_VIT_N_LINEARS]; /* [depth] */
+
+  /* Attention pooling (else 0 and NULL), see vit-summary.c. */
+  guint pool_heads, pool_dim;
+  real *pool_scores; /* [pool_heads, pool_dim] */
 };
 
 void seed_vit_weights_pack (SeedVitWeights *weights, const real *values);
@@ -48,7 +52,7 @@ typedef struct {
 
 struct _SeedVit {
   SeedVitConfig config;
-  guint max_batch, n_words, n_tokens, word_size, head_dim;
+  guint max_batch, n_prefix, n_words, n_tokens, word_size, head_dim, mlp_in;
   gboolean train;
   const SeedBackend *backend;
   const SeedKernels *kernels;
@@ -63,12 +67,19 @@ struct _SeedVit {
   real *word_values;    /* [n N, word] */
   real *embedded;       /* [n N, d]; also its gradient */
   real *normed;         /* [R, d] */
-  real *hidden;         /* [R, m] */
+  real *hidden;         /* [R, g] */
   real *mean, *rstd;    /* [R] of the final norm */
   real *out;            /* [R, d] */
   real *scratch;        /* [n_chunks, scratch_size] of attention */
   gsize scratch_size;
   guint n_chunks; /* tasks of attention */
+
+  /* of the summary; the first three with attention pooling alone */
+  real *pool_probs;  /* [n, H, T] */
+  real *pool_mixed;  /* [n, H, d] */
+  real *pool_hidden; /* [n, m] */
+  real *pooled;      /* [n, d] */
+  real *pool_normed; /* [n, d] */
 
   /* backward only */
   real *d_stream; /* [R, d] */
@@ -86,6 +97,17 @@ void seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block);
 /* @d_attended [R, d] -> @d_qkv [R, 3d], written */
 void seed_vit_attention_backward (
     SeedVit *vit, const SeedVitBlock *block, const real *d_attended, real *d_qkv);
+
+/* What the last forward returned. */
+const real *seed_vit_rows (const SeedVit *vit);
+
+/* What the forward pass and the summary share: rows of any number, mean and rstd as in the kernel.
+ */
+void seed_vit_norm_rows (const SeedVit *vit, const real *x, guint rows, const real *gamma,
+    const real *beta, real *y, real *mean, real *rstd);
+
+/* vit-summary.c: fills weights->pool_scores from weights->values */
+void seed_vit_summary_prepare (SeedVitWeights *weights);
 
 /* Tasks for @rows rows of light work: a pure function of the two. */
 guint seed_vit_row_tasks (gsize rows);

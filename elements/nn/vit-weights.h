@@ -24,3 +24,9 @@ gsize seed_vit_weights_bytes (const SeedVitWeights *weights);
 /* seed_vit_forward without packing anew; @weights of the workspace's configuration. */
 const real *seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights,
     const float scale[3], const float shift[3], const guint8 *words, guint n);
+
+/*
+ * The summaries of the last forward_packed with the same @weights, [n, D] with D =
+ * seed_vit_config_summary_dim, into @summary.
+ */
+void seed_vit_summary (SeedVit *vit, const SeedVitWeights *weights, real *summary);

@@ -51,6 +51,20 @@ carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
 }
 
 static void
+carve_pool (SeedVit *vit, Arena *arena)
+{
+  guint d = vit->config.dim;
+
+  vit->pooled = carve (arena, vit->max_batch, d);
+  vit->pool_normed = carve (arena, vit->max_batch, d);
+  if (vit->config.pool != SEED_VIT_POOL_ATTENTION)
+    return;
+  vit->pool_probs = carve (arena, (gsize) vit->max_batch * vit->config.heads, vit->n_tokens);
+  vit->pool_mixed = carve (arena, (gsize) vit->max_batch * vit->config.heads, d);
+  vit->pool_hidden = carve (arena, vit->max_batch, vit->config.mlp_dim);
+}
+
+static void
 carve_blocks (SeedVit *vit, Arena *arena, gsize rows)
 {
   real *stream = carve (arena, rows, vit->config.dim);
@@ -82,11 +96,12 @@ carve_all (SeedVit *vit, Arena *arena)
   vit->word_values = carve (arena, words, vit->word_size);
   vit->embedded = carve (arena, words, d);
   vit->normed = carve (arena, rows, d);
-  vit->hidden = carve (arena, rows, vit->config.mlp_dim);
+  vit->hidden = carve (arena, rows, vit->mlp_in);
   vit->mean = carve (arena, rows, 1);
   vit->rstd = carve (arena, rows, 1);
   vit->out = carve (arena, rows, d);
   vit->scratch = carve (arena, vit->n_chunks, vit->scratch_size);
+  carve_pool (vit, arena);
   if (vit->train) {
     vit->d_stream = carve (arena, rows, d);
     vit->d_rows = carve (arena, rows, d);
@@ -125,7 +140,9 @@ set_geometry (SeedVit *vit)
   guint query_rows;
 
   vit->n_words = seed_vit_config_n_words (config);
-  vit->n_tokens = 1 + vit->n_words;
+  vit->n_prefix = seed_vit_config_n_prefix (config);
+  vit->n_tokens = seed_vit_config_n_rows (config);
+  vit->mlp_in = (config->gated ? 2 : 1) * config->mlp_dim;
   vit->word_size = 3 * config->patch_size * config->patch_size;
   vit->head_dim = config->dim / config->heads;
   /* a line of its own for each chunk; backward needs all queries of a head at once */
@@ -134,13 +151,31 @@ set_geometry (SeedVit *vit)
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
 }
 
+static gboolean
+check_trainable (const SeedVitConfig *config, GError **error)
+{
+  const char *what = config->pre_norm                           ? "a norm before the blocks"
+                     : config->gated                            ? "a gated MLP"
+                     : config->norm_place != SEED_VIT_NORM_ROWS ? "a norm of the summary alone"
+                     : config->pool == SEED_VIT_POOL_ATTENTION  ? "attention pooling"
+                     : config->projection_dim > 0               ? "a projection"
+                                                                : NULL;
+
+  if (!what)
+    return TRUE;
+  g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+      "a transformer with %s can be run but not trained; train a plain one", what);
+  return FALSE;
+}
+
 SeedVit *
 seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
     gboolean train, GError **error)
 {
   g_autoptr (SeedVit) vit = NULL;
 
-  if (!seed_vit_config_check (config, error) || !seed_backend_self_test (error))
+  if (!seed_vit_config_check (config, error) || (train && !check_trainable (config, error)) ||
+      !seed_backend_self_test (error))
     return NULL;
 
   vit = g_new0 (SeedVit, 1);
@@ -209,8 +244,13 @@ seed_vit_weights_new (
   for (guint i = 0; i < config->depth; i++) {
     weights->block[i][SEED_VIT_QKV] = weights->backend->packed_new (3 * d, d);
     weights->block[i][SEED_VIT_PROJ] = weights->backend->packed_new (d, d);
-    weights->block[i][SEED_VIT_FC1] = weights->backend->packed_new (m, d);
+    weights->block[i][SEED_VIT_FC1] = weights->backend->packed_new ((config->gated ? 2 : 1) * m, d);
     weights->block[i][SEED_VIT_FC2] = weights->backend->packed_new (d, m);
+  }
+  if (config->pool == SEED_VIT_POOL_ATTENTION) {
+    weights->pool_heads = config->heads;
+    weights->pool_dim = d;
+    weights->pool_scores = g_new0 (real, (gsize) config->heads * d);
   }
   if (values)
     seed_vit_weights_pack (weights, values);
@@ -228,6 +268,7 @@ seed_vit_weights_free (SeedVitWeights *weights)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
       weights->backend->packed_free (weights->block[i][l]);
   g_free (weights->block);
+  g_free (weights->pool_scores);
   seed_vit_layout_clear (&weights->layout);
   g_free (weights);
 }
@@ -248,13 +289,16 @@ seed_vit_weights_pack (SeedVitWeights *weights, const real *values)
   for (guint i = 0; i < weights->depth; i++)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)
       backend->pack (weights->block[i][l], values + weights->layout.block[i][tensors[l]]);
+  if (weights->pool_scores)
+    seed_vit_summary_prepare (weights);
 }
 
 gsize
 seed_vit_weights_bytes (const SeedVitWeights *weights)
 {
   gsize bytes = sizeof *weights + weights->backend->packed_bytes (weights->patch) +
-                weights->depth * (sizeof *weights->block + sizeof *weights->layout.block);
+                weights->depth * (sizeof *weights->block + sizeof *weights->layout.block) +
+                (gsize) weights->pool_heads * weights->pool_dim * sizeof (real);
 
   for (guint i = 0; i < weights->depth; i++)
     for (guint l = 0; l < SEED_VIT_N_LINEARS; l++)

@@ -19,6 +19,19 @@ typedef enum {
   SEED_ACTIVATION_RELU,
 } SeedActivation;
 
+/* What the final norm is applied to. */
+typedef enum {
+  SEED_VIT_NORM_ROWS,    /* every row, before a summary is taken */
+  SEED_VIT_NORM_SUMMARY, /* the summary alone; rows stay as the last block left them */
+} SeedVitNormPlace;
+
+/* How an image's rows become its summary. */
+typedef enum {
+  SEED_VIT_POOL_CLS,       /* row 0 */
+  SEED_VIT_POOL_MEAN,      /* the mean of the words' rows */
+  SEED_VIT_POOL_ATTENTION, /* a learned query attends to the rows, then an MLP (SigLIP's head) */
+} SeedVitPool;
+
 typedef struct {
   guint image_size; /* S, pixels */
   guint patch_size; /* P, pixels */
@@ -29,6 +42,16 @@ typedef struct {
   double ln_eps;
   SeedActivation activation;
   float mean[3], std[3]; /* of RGB in 0..1 */
+
+  /* Beyond that paper, each as some family has it. All zero is the plain model, and what can be
+   * trained has at most no_cls and registers. */
+  gboolean no_cls;   /* no class token: the first row is a word's (or a register's) */
+  guint n_registers; /* further learned rows after CLS (arXiv 2309.16588; DeiT's distillation) */
+  gboolean pre_norm; /* rows are normalised before the first block */
+  gboolean gated;    /* fc1 gives 2 mlp_dim values: activation (first half) * second half */
+  SeedVitNormPlace norm_place;
+  SeedVitPool pool;
+  guint projection_dim; /* of a linear layer without bias on the summary; 0: none */
 } SeedVitConfig;
 
 /* Named sizes: mini 192/6/3, tiny 192/12/3, small 384/12/6, base 768/12/12; mlp 4d, eps 1e-6,
@@ -39,7 +62,10 @@ gboolean seed_vit_config_for_size (SeedVitConfig *config, const char *size, guin
  */
 gboolean seed_vit_config_check (const SeedVitConfig *config, GError **error);
 
-guint seed_vit_config_n_words (const SeedVitConfig *config); /* (S/P)^2, without CLS */
+guint seed_vit_config_n_words (const SeedVitConfig *config);  /* N = (S/P)^2 */
+guint seed_vit_config_n_prefix (const SeedVitConfig *config); /* rows before the words */
+guint seed_vit_config_n_rows (const SeedVitConfig *config);   /* T: both together */
+guint seed_vit_config_summary_dim (const SeedVitConfig *config);
 
 /* One named tensor in a flat array of parameters. */
 typedef struct {
@@ -61,7 +87,9 @@ typedef struct {
  * C,P,P), "patch.bias" [d]; for each block i: "blocks.i.norm1.weight", ".norm1.bias" [d],
  * ".qkv.weight" [3d, d] (rows: all of q, all of k, all of v), ".qkv.bias" [3d],
  * ".proj.weight" [d, d], ".proj.bias", ".norm2.weight", ".norm2.bias", ".fc1.weight" [mlp, d],
- * ".fc1.bias", ".fc2.weight" [d, mlp], ".fc2.bias"; "norm.weight", "norm.bias" [d].
+ * ".fc1.bias", ".fc2.weight" [d, mlp], ".fc2.bias"; "norm.weight", "norm.bias" [d]. A configuration
+ * beyond the plain model leaves some out, has others and wider ones: see vit-layout.c. "pos" always
+ * has a row for each of the T rows; one that has no position adds zero.
  * Linear weights are [out, in] as in checkpoints. Anything appended by a caller (a head) follows.
  */
 void seed_params_init (SeedParams *params);
@@ -93,15 +121,15 @@ gsize seed_vit_memory_bytes (const SeedVit *vit);
  * @values: the flat parameters (params->total). @words: uint8 [n, N, 3*P*P].
  * @scale, @shift: per channel, a word value x enters as x * scale + shift; 1 and 0 when the
  * normalisation has been folded into patch.weight and patch.bias (seed_vit_fold_normalisation).
- * Returns [n, 1+N, d], row 0 the CLS token, after the final norm; owned by the workspace, valid
- * until the next call.
+ * Returns [n, T, d] (the plain model: T = 1+N, row 0 the CLS token), after the final norm unless it
+ * is for the summary alone; owned by the workspace, valid until the next call.
  */
 const real *seed_vit_forward (SeedVit *vit, const real *values, const float scale[3],
     const float shift[3], const guint8 *words, guint n);
 
 /*
  * After a forward of the same @values, @words and @n in a workspace made with @train: given
- * @d_out [n, 1+N, d], the gradient of a loss with respect to what forward returned, ADDS the
+ * @d_out [n, T, d], the gradient of a loss with respect to what forward returned, ADDS the
  * gradient with respect to every parameter to @grads (flat, laid out as @values).
  */
 void seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, real *grads);

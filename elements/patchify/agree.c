@@ -37,6 +37,31 @@ seed_patchify_possible_caps (SeedPatchify *self)
   return caps;
 }
 
+/*
+ * Random crops take the place of what models want to see of a frame, and consumers that each have
+ * an instance must be shown the same crops: they are of the whole frame wherever nothing insists on
+ * another fit.
+ */
+static GstCaps *
+prefer_whole_frame (SeedPatchify *self, GstCaps *caps)
+{
+  SeedPatchifySettings settings = seed_patchify_settings (self);
+  g_autoptr (GstCaps) squash = NULL;
+
+  if (!settings.augment)
+    return caps;
+  squash = gst_caps_new_simple (SEED_CAPS_PATCHES, "fit", G_TYPE_STRING, "squash", NULL);
+  if (settings.fit == SEED_PATCHIFY_FIT_AUTO && gst_caps_can_intersect (caps, squash)) {
+    GstCaps *whole = gst_caps_intersect_full (caps, squash, GST_CAPS_INTERSECT_FIRST);
+
+    gst_caps_unref (caps);
+    caps = whole;
+  }
+  caps = gst_caps_make_writable (gst_caps_truncate (caps));
+  gst_structure_remove_fields (gst_caps_get_structure (caps, 0), "resize-size", "crop-size", NULL);
+  return caps;
+}
+
 static GstCaps *
 fixate (GstCaps *caps)
 {
@@ -48,6 +73,10 @@ fixate (GstCaps *caps)
   gst_structure_fixate_field_nearest_int (s, "image-size", FALLBACK_IMAGE_SIZE);
   gst_structure_fixate_field_string (s, "fit", "squash");
   gst_structure_fixate_field_string (s, "interpolation", "bilinear");
+  if (gst_structure_has_field (s, "crop-size"))
+    gst_structure_fixate_field_nearest_int (s, "crop-size", 0);
+  if (gst_structure_has_field (s, "resize-size"))
+    gst_structure_fixate_field_nearest_int (s, "resize-size", 0);
   return gst_caps_fixate (caps);
 }
 
@@ -60,7 +89,7 @@ common_caps (SeedPatchify *self)
   g_autoptr (GstCaps) wanted = NULL;
 
   if (!gst_caps_is_empty (common))
-    return fixate (g_steal_pointer (&common));
+    return fixate (prefer_whole_frame (self, g_steal_pointer (&common)));
   if (GST_PAD_IS_FLUSHING (self->srcpad))
     return NULL;
   wanted = gst_pad_peer_query_caps (self->srcpad, NULL);

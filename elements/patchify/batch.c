@@ -92,6 +92,7 @@ GstFlowReturn
 seed_patchify_batch_add (SeedPatchify *self, const SeedFrame *frame, const SeedStreamMeta *who)
 {
   SeedPatchifySettings settings = seed_patchify_settings (self);
+  const SeedWindow window = { self->info.resize_size, self->info.crop_size, self->info.image_size };
   SeedPlacement place;
   GstFlowReturn ret;
   guint8 *words;
@@ -103,8 +104,8 @@ seed_patchify_batch_add (SeedPatchify *self, const SeedFrame *frame, const SeedS
     GST_BUFFER_PTS (self->buffer) = who->pts;
   }
   words = self->map.data + self->n_items * seed_patches_info_item_size (&self->info);
-  seed_fit_place (self->fit, frame->width, frame->height, self->input->pixel_aspect,
-      self->info.image_size, &place);
+  seed_fit_place_window (
+      self->fit, frame->width, frame->height, self->input->pixel_aspect, &window, &place);
   if (settings.augment)
     cut_augmented (self, frame, who, settings.seed, &place, words);
   else

@@ -29,16 +29,29 @@ seed_fit_from_name (const char *name, SeedFit *fit)
   return FALSE;
 }
 
-/* The middle of the longer side. */
+/* From pixels of a side resized to @resized back to those of the frame's @side. */
 static void
-crop_box (SeedBox *box, double width, double height, double pixel_aspect)
+place_axis (const SeedWindow *window, guint resized, double side, double *begin, double *end)
 {
-  double side_x = MIN (width, height / pixel_aspect), side_y = MIN (height, width * pixel_aspect);
+  guint offset = (resized - window->crop) / 2;
 
-  box->x0 = (width - side_x) / 2;
-  box->y0 = (height - side_y) / 2;
-  box->x1 = box->x0 + side_x;
-  box->y1 = box->y0 + side_y;
+  *begin = offset * side / resized;
+  *end = (offset + window->image) * side / resized;
+}
+
+static void
+window_box (SeedBox *box, SeedFit fit, guint width, guint height, double pixel_aspect,
+    const SeedWindow *window)
+{
+  double shown = width * pixel_aspect, shorter = MIN (shown, height);
+  guint resized_x = window->resize, resized_y = window->resize;
+
+  if (fit == SEED_FIT_CROP && shown > height)
+    resized_x = (guint) (window->resize * shown / shorter);
+  else if (fit == SEED_FIT_CROP)
+    resized_y = (guint) (window->resize * (double) height / shorter);
+  place_axis (window, resized_x, width, &box->x0, &box->x1);
+  place_axis (window, resized_y, height, &box->y0, &box->y1);
 }
 
 static void
@@ -53,15 +66,25 @@ letterbox_place (SeedPlacement *place, double aspect, guint image_size)
 }
 
 void
+seed_fit_place_window (SeedFit fit, guint width, guint height, double pixel_aspect,
+    const SeedWindow *window, SeedPlacement *place)
+{
+  *place = (SeedPlacement){
+    .box = { 0, 0, width, height }, .width = window->image, .height = window->image
+  };
+  if (fit == SEED_FIT_LETTERBOX)
+    letterbox_place (place, width * pixel_aspect / height, window->image);
+  else
+    window_box (&place->box, fit, width, height, pixel_aspect, window);
+}
+
+void
 seed_fit_place (SeedFit fit, guint width, guint height, double pixel_aspect, guint image_size,
     SeedPlacement *place)
 {
-  *place =
-      (SeedPlacement){ .box = { 0, 0, width, height }, .width = image_size, .height = image_size };
-  if (fit == SEED_FIT_CROP)
-    crop_box (&place->box, width, height, pixel_aspect);
-  else if (fit == SEED_FIT_LETTERBOX)
-    letterbox_place (place, width * pixel_aspect / height, image_size);
+  const SeedWindow window = { image_size, image_size, image_size };
+
+  seed_fit_place_window (fit, width, height, pixel_aspect, &window, place);
 }
 
 void
@@ -72,6 +95,9 @@ seed_words_put_row (
   const guint side = image_size / patch_size;
   guint8 *to = words + (y / patch_size) * side * word + channel * p * p + (y % patch_size) * p;
 
-  for (guint i = 0; i < side; i++, to += word, row += p)
+  /* a constant length is a move, not a call */
+  for (guint i = 0; p == 16 && i < side; i++, to += word, row += p)
+    memcpy (to, row, 16);
+  for (guint i = 0; p != 16 && i < side; i++, to += word, row += p)
     memcpy (to, row, p);
 }

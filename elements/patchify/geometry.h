@@ -12,6 +12,7 @@ typedef struct {
  * How a frame of any shape becomes a square.
  *   squash     the whole frame, aspect given up
  *   crop       the centred square whose side is the frame's shorter one
+ * (or less of either, see SeedWindow)
  *   letterbox  the whole frame, aspect kept, centred; what stays free is SEED_PAD_VALUE
  * Aspect is that of the picture as shown: the pixels' aspect ratio counts.
  */
@@ -29,7 +30,24 @@ typedef struct {
   guint x, y, width, height;
 } SeedPlacement;
 
-/* @pixel_aspect: width of a pixel over its height, > 0 (1 for square pixels). @image_size: S. */
+/*
+ * What of the resized frame is seen, in pixels of it: the whole frame (squash) or, aspect kept, its
+ * shorter side (crop) is resized to @resize, of that the centred square of @crop is cut, of that
+ * the upper left square of @image. resize >= crop >= image > 0. A letterbox looks at @image alone.
+ *
+ * The arithmetic is that of Hugging Face transformers' image processors: the longer side becomes
+ * floor (resize longer / shorter), so its scale differs a little, and the square begins at a whole
+ * pixel.
+ */
+typedef struct {
+  guint resize, crop, image;
+} SeedWindow;
+
+/* @pixel_aspect: width of a pixel over its height, > 0 (1 for square pixels). */
+void seed_fit_place_window (SeedFit fit, guint width, guint height, double pixel_aspect,
+    const SeedWindow *window, SeedPlacement *place);
+
+/* The same with all three of the window @image_size: S. */
 void seed_fit_place (SeedFit fit, guint width, guint height, double pixel_aspect, guint image_size,
     SeedPlacement *place);
 

@@ -4,7 +4,7 @@
 
 #include "patchify/resample.h"
 
-#define WEIGHT_LIMIT 32766 /* rounding may add one */
+#define WEIGHT_LIMIT (SEED_WEIGHT_MAX - 1) /* rounding may add one */
 
 static double
 filter_support (SeedFilter filter)
@@ -91,7 +91,7 @@ axis_weigh (SeedAxis *axis, guint i, guint *count)
 static guint
 axis_choose_bits (SeedAxis *axis)
 {
-  guint bits = axis->max_bits, count;
+  guint bits = axis->pass == SEED_PASS_FIRST ? SEED_FIRST_BITS : SEED_SECOND_BITS, count;
   double largest = 0.0;
 
   for (guint i = 0; i < axis->n_out; i++) {
@@ -131,6 +131,7 @@ axis_fill (SeedAxis *axis)
 
   axis->taps = taps_for ((axis->b1 - axis->b0) / axis->n_out, axis->n_in, axis->filter);
   axis->bits = axis_choose_bits (axis);
+  axis->shift = axis->pass == SEED_PASS_FIRST ? axis->bits - SEED_MID_BITS : axis->bits;
   for (guint i = 0; i < axis->n_out; i++) {
     guint count;
 
@@ -144,12 +145,94 @@ axis_fill (SeedAxis *axis)
     axis->start[i] -= axis->first;
 }
 
+/* Do the samples of each @size outputs fit a window? */
+static gboolean
+groups_fit (const SeedAxis *axis, guint size)
+{
+  for (guint i = 0; i < axis->n_out; i += size) {
+    guint last = MIN (i + size, axis->n_out) - 1, end = 0;
+
+    for (guint j = i; j <= last; j++)
+      end = MAX (end, axis->start[j] + axis->count[j]);
+    if (end - axis->start[i] > SEED_GROUP_WINDOW)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Sized for the largest box, as the rest of the table. */
+static void
+groups_reserve (SeedAxis *axis)
+{
+  SeedAxisGroups *groups = &axis->groups;
+  gsize n = (axis->n_out + 15) / 16 * 8; /* of 2 */
+  gsize weights = (seed_axis_max_taps (axis->n_in, axis->n_out, axis->filter) + 15) / 16 * n;
+
+  if (groups->room < n) {
+    groups->start = g_renew (guint32, groups->start, n);
+    groups->position = g_renew (gint16, groups->position, n * SEED_GROUP_LANES);
+    groups->room = n;
+  }
+  if (groups->room_weights < weights) {
+    groups->weights = g_renew (gint16, groups->weights, weights * SEED_GROUP_LANES);
+    groups->room_weights = weights;
+  }
+}
+
+static void
+group_fill (const SeedAxis *axis, guint g, guint samples)
+{
+  const SeedAxisGroups *groups = &axis->groups;
+  const guint from = MIN (g * groups->size, axis->n_out - 1);
+  gint16 *position = groups->position + (gsize) g * SEED_GROUP_LANES;
+  gint16 *weights = groups->weights + (gsize) g * groups->steps * SEED_GROUP_LANES;
+
+  groups->start[g] = axis->start[from];
+  for (guint lane = 0; lane < SEED_GROUP_LANES; lane++) {
+    guint j = lane / 2, i = g * groups->size + j % groups->size;
+    guint first = 2 * (j / groups->size) + lane % 2;
+    gboolean real = i < axis->n_out;
+
+    position[lane] = (gint16) (first + (real ? axis->start[i] - axis->start[from] : 0));
+    for (guint step = 0; step < groups->steps; step++) {
+      guint k = step * samples + first;
+      gboolean weighed = real && k < axis->count[i];
+
+      weights[step * SEED_GROUP_LANES + lane] =
+          weighed ? axis->weights[(gsize) i * axis->taps + k] : 0;
+    }
+  }
+}
+
+static void
+axis_group (SeedAxis *axis)
+{
+  SeedAxisGroups *groups = &axis->groups;
+  guint most = 0, samples;
+
+  groups->size = 8;
+  while (groups->size > 1 && !groups_fit (axis, groups->size))
+    groups->size /= 2;
+  if (groups->size == 1)
+    groups->size = 0;
+  if (groups->size == 0)
+    return;
+  groups_reserve (axis);
+  for (guint i = 0; i < axis->n_out; i++)
+    most = MAX (most, axis->count[i]);
+  samples = SEED_GROUP_LANES / groups->size;
+  groups->steps = (most + samples - 1) / samples;
+  groups->n = (axis->n_out + 15) / 16 * (16 / groups->size);
+  for (guint g = 0; g < groups->n; g++)
+    group_fill (axis, g, samples);
+}
+
 void
-seed_axis_build (SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, SeedFilter filter,
-    guint max_bits)
+seed_axis_build (
+    SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, SeedFilter filter, SeedPass pass)
 {
   if (axis->n_in == n_in && axis->n_out == n_out && axis->b0 == b0 && axis->b1 == b1 &&
-      axis->filter == filter && axis->max_bits == max_bits)
+      axis->filter == filter && axis->pass == pass)
     return;
   g_return_if_fail (n_in > 0 && n_out > 0 && b0 < b1 && b1 - b0 <= n_in);
 
@@ -159,8 +242,9 @@ seed_axis_build (SeedAxis *axis, guint n_in, double b0, double b1, guint n_out, 
   axis->b0 = b0;
   axis->b1 = b1;
   axis->filter = filter;
-  axis->max_bits = max_bits;
+  axis->pass = pass;
   axis_fill (axis);
+  axis_group (axis);
 }
 
 void
@@ -170,6 +254,9 @@ seed_axis_clear (SeedAxis *axis)
   g_free (axis->count);
   g_free (axis->weights);
   g_free (axis->work);
+  g_free (axis->groups.start);
+  g_free (axis->groups.position);
+  g_free (axis->groups.weights);
   memset (axis, 0, sizeof *axis);
 }
 
@@ -195,7 +282,24 @@ seed_colour_init (SeedColour *colour, double kr, double kb, gboolean full_range)
 }
 
 const SeedResampleKernels *
+seed_resample_kernels_for (SeedCpuLevel level)
+{
+  if (level > seed_cpu_best_level ())
+    return NULL;
+  switch (level) {
+#ifdef __x86_64__
+  case SEED_CPU_AVX512:
+    return &seed_resample_kernels_avx512;
+  case SEED_CPU_AVX2:
+    return &seed_resample_kernels_avx2;
+#endif
+  default:
+    return &seed_resample_kernels_c;
+  }
+}
+
+const SeedResampleKernels *
 seed_resample_kernels (void)
 {
-  return &seed_resample_kernels_c;
+  return seed_resample_kernels_for (seed_cpu_level ());
 }

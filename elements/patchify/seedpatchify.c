@@ -17,9 +17,12 @@
  * the last; it is dropped as "flushed" by a flush and by going to READY. Other serialized events
  * are not held back by it.
  *
+ * A model may want to see less than fit leaves of the frame: resize-size and crop-size in its caps,
+ * see seed_patches_info_from_caps().
+ *
  * With augment, each view is a random crop of what fit leaves of the frame, stretched to the
- * square: of the whole frame for squash and letterbox (which then adds no bars, they would tell the
- * views apart), of the centred square for crop.
+ * square: of the whole frame for squash (which augment chooses unless told otherwise) and letterbox
+ * (which then adds no bars, they would tell the views apart), of the centred square for crop.
  *
  * ## Example launch line
  * |[

@@ -31,6 +31,9 @@ typedef struct {
 
 struct _SeedImageDecoder {
   Direct *direct[G_N_ELEMENTS (direct_types)];
+  gboolean takes_i420, takes_rgb;
+  GstVideoConverter *converter;
+  GstVideoInfo from, to; /* of converter */
 };
 
 static GstStaticPadTemplate src_template =
@@ -220,10 +223,71 @@ decodebin_run (GBytes *file, GstVideoInfo *info, GError **error)
   return frame;
 }
 
+static gboolean
+is_taken_as_it_is (SeedImageDecoder *decoder, const GstVideoInfo *info)
+{
+  switch (GST_VIDEO_INFO_FORMAT (info)) {
+  case GST_VIDEO_FORMAT_I420:
+    return decoder->takes_i420;
+  case GST_VIDEO_FORMAT_RGB:
+    return decoder->takes_rgb;
+  default:
+    return FALSE;
+  }
+}
+
+static gboolean
+prepare_converter (SeedImageDecoder *decoder, const GstVideoInfo *from)
+{
+  GstVideoFormat format = decoder->takes_rgb ? GST_VIDEO_FORMAT_RGB : GST_VIDEO_FORMAT_I420;
+
+  if (decoder->converter && gst_video_info_is_equal (&decoder->from, from) &&
+      GST_VIDEO_INFO_FORMAT (&decoder->to) == format)
+    return TRUE;
+  g_clear_pointer (&decoder->converter, gst_video_converter_free);
+  decoder->from = *from;
+  gst_video_info_set_format (&decoder->to, format, (guint) from->width, (guint) from->height);
+  decoder->to.par_n = from->par_n;
+  decoder->to.par_d = from->par_d;
+  decoder->to.fps_n = from->fps_n;
+  decoder->to.fps_d = from->fps_d;
+  decoder->converter = gst_video_converter_new (&decoder->from, &decoder->to, NULL);
+  return decoder->converter != NULL;
+}
+
+/* Takes @image. */
+static GstBuffer *
+convert (SeedImageDecoder *decoder, GstBuffer *image, GstVideoInfo *info, GError **error)
+{
+  g_autoptr (GstBuffer) input = image;
+  g_autoptr (GstBuffer) output = NULL;
+  GstVideoFrame from, to;
+
+  if (is_taken_as_it_is (decoder, info))
+    return g_steal_pointer (&input);
+  if (!prepare_converter (decoder, info) ||
+      !(output = gst_buffer_new_allocate (NULL, decoder->to.size, NULL)) ||
+      !gst_video_frame_map (&from, info, input, GST_MAP_READ)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED, "cannot be converted from %s to %s",
+        gst_video_format_to_string (info->finfo->format), decoder->takes_rgb ? "RGB" : "I420");
+    return NULL;
+  }
+  if (gst_video_frame_map (&to, &decoder->to, output, GST_MAP_WRITE)) {
+    gst_video_converter_frame (decoder->converter, &from, &to);
+    gst_video_frame_unmap (&to);
+  }
+  gst_video_frame_unmap (&from);
+  *info = decoder->to;
+  return g_steal_pointer (&output);
+}
+
 SeedImageDecoder *
 seed_image_decoder_new (void)
 {
-  return g_new0 (SeedImageDecoder, 1);
+  SeedImageDecoder *decoder = g_new0 (SeedImageDecoder, 1);
+
+  decoder->takes_i420 = decoder->takes_rgb = TRUE;
+  return decoder;
 }
 
 void
@@ -233,11 +297,20 @@ seed_image_decoder_free (SeedImageDecoder *decoder)
     return;
   for (guint i = 0; i < G_N_ELEMENTS (direct_types); i++)
     direct_free (decoder->direct[i]);
+  g_clear_pointer (&decoder->converter, gst_video_converter_free);
   g_free (decoder);
 }
 
-GstBuffer *
-seed_image_decoder_run (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *info, GError **error)
+void
+seed_image_decoder_set_formats (SeedImageDecoder *decoder, gboolean i420, gboolean rgb)
+{
+  g_return_if_fail (i420 || rgb);
+  decoder->takes_i420 = i420;
+  decoder->takes_rgb = rgb;
+}
+
+static GstBuffer *
+decode (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *info, GError **error)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (file, &size);
@@ -265,4 +338,12 @@ seed_image_decoder_run (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *i
     return frame;
   }
   return decodebin_run (file, info, error);
+}
+
+GstBuffer *
+seed_image_decoder_run (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *info, GError **error)
+{
+  GstBuffer *frame = decode (decoder, file, info, error);
+
+  return frame ? convert (decoder, frame, info, error) : NULL;
 }

@@ -18,8 +18,12 @@ typedef struct _SeedImageDecoder SeedImageDecoder;
 SeedImageDecoder *seed_image_decoder_new (void);
 void seed_image_decoder_free (SeedImageDecoder *decoder);
 
+/* The formats to give, one at least; both at first. A picture that the decoder has in one of them
+ * stays as it is, others become RGB when that is among them. */
+void seed_image_decoder_set_formats (SeedImageDecoder *decoder, gboolean i420, gboolean rgb);
+
 /*
- * The (first) picture in @file, in the plain layout of @info, as the decoder gave it. Errors
+ * The (first) picture in @file, in the plain layout of @info. Errors
  * (SEED_ERROR_FORMAT, _LIMIT, _UNSUPPORTED) do not name the file; the decoder stays usable.
  */
 GstBuffer *seed_image_decoder_run (

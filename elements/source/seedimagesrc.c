@@ -73,14 +73,17 @@ struct _SeedImageSrc {
   SeedImageSet *set;      /* while started; replaced under the object lock, as is the cursor */
   SeedImageCursor cursor; /* moved under the object lock */
 
+  GMutex pace_lock;
+  GCond pace_cond;
+  gboolean is_playing, is_unlocked; /* under pace_lock */
+
   /* the streaming thread's, between start and stop */
   char *id; /* of the stream */
   double fps;
   SeedImageDecoder *decoder;
-  GstVideoConverter *converter;
-  GstVideoInfo from, to; /* of converter */
-  GstVideoInfo info;     /* of the caps that were set */
-  gboolean has_caps, takes_i420, takes_rgb;
+  GstVideoInfo info; /* of the caps that were set */
+  gboolean has_caps;
+  gboolean in_hand; /* an image was made, and has not left yet */
   guint64 n_taken, n_shown, n_warnings;
 };
 
@@ -259,17 +262,26 @@ seed_image_src_start (GstBaseSrc *base)
   return TRUE;
 }
 
+/* The base class waits for the clock with an image in its hand, and drops it when it is stopped. */
+static void
+drop_in_hand (SeedImageSrc *self)
+{
+  if (self->in_hand)
+    seed_ledger_drop (self->ledger, self->id, SEED_DROP_FLUSHED, 1);
+  self->in_hand = FALSE;
+}
+
 static gboolean
 seed_image_src_stop (GstBaseSrc *base)
 {
   SeedImageSrc *self = SEED_IMAGE_SRC (base);
 
+  drop_in_hand (self);
   GST_OBJECT_LOCK (self);
   g_clear_pointer (&self->set, seed_image_set_free);
   seed_image_cursor_clear (&self->cursor);
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->decoder, seed_image_decoder_free);
-  g_clear_pointer (&self->converter, gst_video_converter_free);
   g_clear_pointer (&self->id, g_free);
   return TRUE;
 }
@@ -284,31 +296,19 @@ seed_image_src_negotiate (GstBaseSrc *base)
   g_autoptr (GstCaps) allowed = gst_pad_get_allowed_caps (GST_BASE_SRC_PAD (base));
   g_autoptr (GstCaps) i420 = gst_caps_from_string ("video/x-raw, format=I420");
   g_autoptr (GstCaps) rgb = gst_caps_from_string ("video/x-raw, format=RGB");
+  gboolean takes_i420 = !allowed || gst_caps_can_intersect (allowed, i420);
+  gboolean takes_rgb = !allowed || gst_caps_can_intersect (allowed, rgb);
 
-  self->takes_i420 = !allowed || gst_caps_can_intersect (allowed, i420);
-  self->takes_rgb = !allowed || gst_caps_can_intersect (allowed, rgb);
-  if (!self->takes_i420 && !self->takes_rgb) {
+  if (!takes_i420 && !takes_rgb) {
     GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
         ("%s: the next stage takes neither I420 nor RGB; put videoconvert in between",
             GST_OBJECT_NAME (self)),
         (NULL));
     return FALSE;
   }
+  seed_image_decoder_set_formats (self->decoder, takes_i420, takes_rgb);
   self->has_caps = FALSE;
   return TRUE;
-}
-
-static gboolean
-is_taken_as_it_is (SeedImageSrc *self, const GstVideoInfo *info)
-{
-  switch (GST_VIDEO_INFO_FORMAT (info)) {
-  case GST_VIDEO_FORMAT_I420:
-    return self->takes_i420;
-  case GST_VIDEO_FORMAT_RGB:
-    return self->takes_rgb;
-  default:
-    return FALSE;
-  }
 }
 
 static gboolean
@@ -322,7 +322,8 @@ set_caps (SeedImageSrc *self, const GstVideoInfo *info)
   if (self->has_caps && gst_video_info_is_equal (&self->info, &still))
     return TRUE;
   caps = gst_video_info_to_caps (&still);
-  if (!gst_base_src_set_caps (GST_BASE_SRC (self), caps)) {
+  if (!gst_pad_peer_query_accept_caps (GST_BASE_SRC_PAD (self), caps) ||
+      !gst_base_src_set_caps (GST_BASE_SRC (self), caps)) {
     GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
         ("%s: stream \"%s\": the next stage refuses an image of %dx%d in %s; images of several "
          "sizes need videoscale or seedpatchify behind them",
@@ -338,51 +339,6 @@ set_caps (SeedImageSrc *self, const GstVideoInfo *info)
 
 /* --- images ----------------------------------------------------------------------------------- */
 
-static gboolean
-prepare_converter (SeedImageSrc *self, const GstVideoInfo *from)
-{
-  GstVideoFormat format = self->takes_rgb ? GST_VIDEO_FORMAT_RGB : GST_VIDEO_FORMAT_I420;
-
-  if (self->converter && gst_video_info_is_equal (&self->from, from) &&
-      GST_VIDEO_INFO_FORMAT (&self->to) == format)
-    return TRUE;
-  g_clear_pointer (&self->converter, gst_video_converter_free);
-  self->from = *from;
-  gst_video_info_set_format (&self->to, format, (guint) from->width, (guint) from->height);
-  self->to.par_n = from->par_n;
-  self->to.par_d = from->par_d;
-  self->to.fps_n = from->fps_n;
-  self->to.fps_d = from->fps_d;
-  self->converter = gst_video_converter_new (&self->from, &self->to, NULL);
-  return self->converter != NULL;
-}
-
-/* Takes @image. */
-static GstBuffer *
-convert (SeedImageSrc *self, GstBuffer *image, GstVideoInfo *info, GError **error)
-{
-  g_autoptr (GstBuffer) input = image;
-  g_autoptr (GstBuffer) output = NULL;
-  GstVideoFrame from, to;
-
-  if (is_taken_as_it_is (self, info))
-    return g_steal_pointer (&input);
-  if (!prepare_converter (self, info) ||
-      !(output = gst_buffer_new_allocate (NULL, self->to.size, NULL)) ||
-      !gst_video_frame_map (&from, info, input, GST_MAP_READ)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED, "cannot be converted from %s to %s",
-        gst_video_format_to_string (info->finfo->format), self->takes_rgb ? "RGB" : "I420");
-    return NULL;
-  }
-  if (gst_video_frame_map (&to, &self->to, output, GST_MAP_WRITE)) {
-    gst_video_converter_frame (self->converter, &from, &to);
-    gst_video_frame_unmap (&to);
-  }
-  gst_video_frame_unmap (&from);
-  *info = self->to;
-  return g_steal_pointer (&output);
-}
-
 static GstBuffer *
 load (SeedImageSrc *self, guint image, GstVideoInfo *info, GError **error)
 {
@@ -393,8 +349,6 @@ load (SeedImageSrc *self, guint image, GstVideoInfo *info, GError **error)
   if (!file)
     return NULL;
   buffer = seed_image_decoder_run (self->decoder, file, info, error);
-  if (buffer)
-    buffer = convert (self, buffer, info, error);
   if (!buffer) {
     g_autofree char *shown = g_filename_display_name (path);
 
@@ -459,6 +413,33 @@ is_hopeless (SeedImageSrc *self)
   return TRUE;
 }
 
+static GstPadProbeReturn
+on_leaving (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  SeedImageSrc *self = data;
+
+  self->in_hand = FALSE;
+  seed_ledger_out (self->ledger, self->id, 1);
+  return GST_PAD_PROBE_OK;
+}
+
+/* Until PLAYING there is no base time, so the base class would let images through unpaced. The
+ * first one may go: sinks want it to be ready. FALSE: unlocked. */
+static gboolean
+wait_for_playing (SeedImageSrc *self)
+{
+  gboolean go_on;
+
+  if (self->fps <= 0 || self->n_shown == 0)
+    return TRUE;
+  g_mutex_lock (&self->pace_lock);
+  while (!self->is_playing && !self->is_unlocked)
+    g_cond_wait (&self->pace_cond, &self->pace_lock);
+  go_on = !self->is_unlocked;
+  g_mutex_unlock (&self->pace_lock);
+  return go_on;
+}
+
 static GstFlowReturn
 seed_image_src_create (GstPushSrc *push, GstBuffer **buffer)
 {
@@ -466,6 +447,9 @@ seed_image_src_create (GstPushSrc *push, GstBuffer **buffer)
   GstVideoInfo info;
   guint image;
 
+  drop_in_hand (self);
+  if (!wait_for_playing (self))
+    return GST_FLOW_FLUSHING;
   for (;;) {
     g_autoptr (GError) error = NULL;
     gint64 start = g_get_monotonic_time ();
@@ -492,7 +476,7 @@ seed_image_src_create (GstPushSrc *push, GstBuffer **buffer)
       return GST_FLOW_NOT_NEGOTIATED;
     }
     self->n_shown++;
-    seed_ledger_out (self->ledger, self->id, 1);
+    self->in_hand = TRUE;
     *buffer = frame;
     return GST_FLOW_OK;
   }
@@ -513,6 +497,43 @@ seed_image_src_is_seekable (GstBaseSrc *base)
   return FALSE;
 }
 
+static void
+set_flag (SeedImageSrc *self, gboolean *flag, gboolean value)
+{
+  g_mutex_lock (&self->pace_lock);
+  *flag = value;
+  g_cond_broadcast (&self->pace_cond);
+  g_mutex_unlock (&self->pace_lock);
+}
+
+static gboolean
+seed_image_src_unlock (GstBaseSrc *base)
+{
+  set_flag (SEED_IMAGE_SRC (base), &SEED_IMAGE_SRC (base)->is_unlocked, TRUE);
+  return TRUE;
+}
+
+static gboolean
+seed_image_src_unlock_stop (GstBaseSrc *base)
+{
+  set_flag (SEED_IMAGE_SRC (base), &SEED_IMAGE_SRC (base)->is_unlocked, FALSE);
+  return TRUE;
+}
+
+static GstStateChangeReturn
+seed_image_src_change_state (GstElement *element, GstStateChange transition)
+{
+  SeedImageSrc *self = SEED_IMAGE_SRC (element);
+  GstStateChangeReturn ret;
+
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
+    set_flag (self, &self->is_playing, FALSE);
+  ret = GST_ELEMENT_CLASS (seed_image_src_parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING && ret != GST_STATE_CHANGE_FAILURE)
+    set_flag (self, &self->is_playing, TRUE);
+  return ret;
+}
+
 /* --- class ------------------------------------------------------------------------------------ */
 
 static void
@@ -523,6 +544,8 @@ seed_image_src_finalize (GObject *object)
   g_free (self->location);
   g_free (self->labels);
   g_free (self->stream);
+  g_cond_clear (&self->pace_cond);
+  g_mutex_clear (&self->pace_lock);
   seed_ledger_unref (self->ledger);
   G_OBJECT_CLASS (seed_image_src_parent_class)->finalize (object);
 }
@@ -584,12 +607,15 @@ seed_image_src_class_init (SeedImageSrcClass *klass)
   object_class->get_property = seed_image_src_get_property;
   object_class->finalize = seed_image_src_finalize;
   install_properties (object_class);
+  element_class->change_state = GST_DEBUG_FUNCPTR (seed_image_src_change_state);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class, "SEED image source", "Source/Image",
       "Images of a folder with labels, in shuffled epochs", "SEED");
   base_class->start = GST_DEBUG_FUNCPTR (seed_image_src_start);
   base_class->stop = GST_DEBUG_FUNCPTR (seed_image_src_stop);
   base_class->negotiate = GST_DEBUG_FUNCPTR (seed_image_src_negotiate);
+  base_class->unlock = GST_DEBUG_FUNCPTR (seed_image_src_unlock);
+  base_class->unlock_stop = GST_DEBUG_FUNCPTR (seed_image_src_unlock_stop);
   base_class->get_times = GST_DEBUG_FUNCPTR (seed_image_src_get_times);
   base_class->is_seekable = GST_DEBUG_FUNCPTR (seed_image_src_is_seekable);
   GST_PUSH_SRC_CLASS (klass)->create = GST_DEBUG_FUNCPTR (seed_image_src_create);
@@ -598,6 +624,8 @@ seed_image_src_class_init (SeedImageSrcClass *klass)
 static void
 seed_image_src_init (SeedImageSrc *self)
 {
+  g_mutex_init (&self->pace_lock);
+  g_cond_init (&self->pace_cond);
   self->ledger = seed_ledger_new ();
   self->labels = g_strdup (DEFAULT_LABELS);
   self->stream = g_strdup (DEFAULT_STREAM);
@@ -606,4 +634,5 @@ seed_image_src_init (SeedImageSrc *self)
   self->seed = DEFAULT_SEED;
   self->max_fps = DEFAULT_MAX_FPS;
   gst_base_src_set_format (GST_BASE_SRC (self), GST_FORMAT_TIME);
+  gst_pad_add_probe (GST_BASE_SRC_PAD (self), GST_PAD_PROBE_TYPE_BUFFER, on_leaving, self, NULL);
 }

@@ -6,8 +6,10 @@
  *
  * Words in, features out: the summary of every view and, with #seedteacher:tokens, its tokens, as
  * the model gives them (not normalised). The model is a folder in Hugging Face layout. It decides
- * the geometry of the words: seedpatchify upstream takes image size, patch size and resampling from
- * this element's caps.
+ * the geometry of the words: seedpatchify upstream takes image size, patch size, resampling and
+ * what of a frame the model wants to see (fit, resize-size, crop-size) from this element's caps.
+ * Its fit is a preference: words made with another, because seedpatchify was told so, are taken
+ * too.
  *
  * ## Example launch line
  * |[
@@ -29,11 +31,14 @@ GST_DEBUG_CATEGORY_STATIC (seed_teacher_debug);
 #define GST_CAT_DEFAULT seed_teacher_debug
 
 #define DEFAULT_TOKENS FALSE
+#define DEFAULT_IMAGE_SIZE 0
+#define MAX_IMAGE_SIZE 4096
 
 enum {
   PROP_0,
   PROP_MODEL,
   PROP_TOKENS,
+  PROP_IMAGE_SIZE,
   PROP_LEDGER,
   PROP_STATS,
   N_PROPS,
@@ -47,6 +52,7 @@ struct _SeedTeacher {
 
   char *folder;
   gboolean want_tokens;
+  guint image_size; /* 0: the model's own */
 
   SeedLedger *ledger;
   SeedModel *model; /* NULL..READY: under the object lock, caps queries come from any thread */
@@ -119,6 +125,9 @@ seed_teacher_set_property (GObject *object, guint id, const GValue *value, GPara
   case PROP_TOKENS:
     self->want_tokens = g_value_get_boolean (value);
     break;
+  case PROP_IMAGE_SIZE:
+    self->image_size = g_value_get_uint (value);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -135,6 +144,9 @@ seed_teacher_get_property (GObject *object, guint id, GValue *value, GParamSpec 
     break;
   case PROP_TOKENS:
     g_value_set_boolean (value, self->want_tokens);
+    break;
+  case PROP_IMAGE_SIZE:
+    g_value_set_uint (value, self->image_size);
     break;
   case PROP_LEDGER:
     g_value_set_boxed (value, self->ledger);
@@ -159,7 +171,7 @@ load_model (SeedTeacher *self)
         (NULL));
     return FALSE;
   }
-  model = seed_model_load (self->folder, &error);
+  model = seed_model_load_sized (self->folder, self->image_size, &error);
   if (!model) {
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
         ("%s: cannot load the model: %s", GST_OBJECT_NAME (self), error->message), (NULL));
@@ -225,6 +237,23 @@ patches_structure (const SeedModelInfo *info)
   return s;
 }
 
+/* What the model was made for first, then the same words made with any fit. */
+static void
+append_patches (GstCaps *caps, const SeedModelInfo *info, const GstStructure *batch)
+{
+  GstStructure *any = patches_structure (info);
+
+  copy_batch_fields (any, batch);
+  if (info->fit) {
+    GstStructure *best = gst_structure_copy (any);
+
+    gst_structure_set (best, "fit", G_TYPE_STRING, info->fit, "resize-size", G_TYPE_INT,
+        (int) info->resize_size, "crop-size", G_TYPE_INT, (int) info->crop_size, NULL);
+    gst_caps_append_structure (caps, best);
+  }
+  gst_caps_append_structure (caps, any);
+}
+
 static GstStructure *
 features_structure (SeedTeacher *self, const SeedModelInfo *info)
 {
@@ -251,11 +280,16 @@ seed_teacher_transform_caps (
   result = gst_caps_new_empty ();
   for (guint i = 0; i < gst_caps_get_size (caps); i++) {
     const SeedModelInfo *info = seed_model_get_info (model);
-    GstStructure *s =
-        direction == GST_PAD_SINK ? features_structure (self, info) : patches_structure (info);
+    const GstStructure *from = gst_caps_get_structure (caps, i);
 
-    copy_batch_fields (s, gst_caps_get_structure (caps, i));
-    gst_caps_append_structure (result, s);
+    if (direction == GST_PAD_SRC) {
+      append_patches (result, info, from);
+    } else {
+      GstStructure *s = features_structure (self, info);
+
+      copy_batch_fields (s, from);
+      result = gst_caps_merge_structure (result, s);
+    }
   }
   if (filter) {
     GstCaps *all = result;
@@ -399,6 +433,11 @@ seed_teacher_class_init (SeedTeacherClass *klass)
   properties[PROP_TOKENS] = g_param_spec_boolean ("tokens", "Tokens",
       "Also give the features of every word, not the summary alone", DEFAULT_TOKENS,
       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  properties[PROP_IMAGE_SIZE] = g_param_spec_uint ("image-size", "Image size",
+      "Side of the images the model is given, in pixels, a multiple of its patch size: position "
+      "embeddings are resampled to it (0 = the model's own size)",
+      0, MAX_IMAGE_SIZE, DEFAULT_IMAGE_SIZE,
+      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
   properties[PROP_LEDGER] =
       g_param_spec_boxed ("ledger", "Ledger", "Account of frames in, out and dropped, per stream",
           SEED_TYPE_LEDGER, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
@@ -425,5 +464,6 @@ static void
 seed_teacher_init (SeedTeacher *self)
 {
   self->want_tokens = DEFAULT_TOKENS;
+  self->image_size = DEFAULT_IMAGE_SIZE;
   self->ledger = seed_ledger_new ();
 }

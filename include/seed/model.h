@@ -17,25 +17,43 @@ typedef struct _SeedSession SeedSession;
 
 typedef struct {
   const char *name;      /* folder's base name */
-  const char *family;    /* "vit", ... */
-  const char *sha256;    /* of the weights file, hex; "" when the weights were never in a file */
+  const char *family;    /* "vit", "dinov2", "clip", ...: model_type of config.json, or "timm" */
+  const char *sha256;    /* of the weights file, hex (of several, of their hex sums in the order of
+                          * names); "" when the weights were never in a file */
   guint image_size;      /* S: pixels, square */
   guint patch_size;      /* P: pixels, divides S */
   guint n_words;         /* N = (S/P)^2 */
   guint summary_dim;     /* D: width of the summary */
-  guint token_dim;       /* Dt: width of a token */
+  guint token_dim;       /* Dt: width of a token, not always that of the summary */
   float mean[3], std[3]; /* of RGB in 0..1; already folded into the weights */
-  const char
-      *interpolation; /* "bilinear" or "bicubic": how the model wants images resampled, or NULL */
+
+  /*
+   * How the model wants images made, as its own files say: the whole image ("squash") or, aspect
+   * kept, its shorter side ("crop") resized to resize_size pixels, of that the centred square of
+   * crop_size, of that the upper left square of image_size (all of it unless the patch size does
+   * not divide it). resize_size >= crop_size >= image_size; all the same when nothing is said.
+   */
+  const char *interpolation; /* "bilinear" or "bicubic", or NULL when nothing is said */
+  const char *fit;           /* "squash" or "crop", or NULL when nothing is said */
+  guint resize_size, crop_size;
+
   guint64 n_params;
   guint64 memory_bytes; /* what the loaded weights take */
 } SeedModelInfo;
 
 /**
- * Loads a model from a folder in Hugging Face layout: config.json, model.safetensors and, when
- * present, preprocessor_config.json. Errors name the file and the key or tensor.
+ * Loads a model from a folder in Hugging Face layout: config.json, model.safetensors (or several
+ * files and their index) and, when present, preprocessor_config.json; or as timm saves it. What the
+ * families are and what their summary and tokens are: docs/models.md. Errors name the file and the
+ * key or tensor.
  */
 SeedModel *seed_model_load (const char *folder, GError **error);
+
+/*
+ * The same for images of @image_size pixels, a multiple of the patch size (0: the model's own
+ * size): position embeddings are resampled as the family's reference does.
+ */
+SeedModel *seed_model_load_sized (const char *folder, guint image_size, GError **error);
 SeedModel *seed_model_ref (SeedModel *model);
 void seed_model_unref (SeedModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedModel, seed_model_unref)
@@ -54,7 +72,8 @@ guint64 seed_session_memory_bytes (const SeedSession *session);
 /**
  * @words: uint8 [n, N, 3*P*P], raster order, each word channel-planar (C, P, P).
  * @summary: float32 [n, D], as the model gives it (not normalised); may be NULL.
- * @tokens: float32 [n, N, Dt], after the final norm; may be NULL.
+ * @tokens: float32 [n, N, Dt], of the words alone, after the final norm where the family has one
+ * for them (docs/models.md); may be NULL.
  */
 void seed_session_run (
     SeedSession *session, const guint8 *words, guint n, float *summary, float *tokens);

@@ -13,10 +13,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   gboolean ok = seed_hf_config_parse (&config, "fuzz", (const char *) data, size, &error);
 
   g_assert_true (ok == !error);
-  g_assert_true (!ok || seed_vit_config_check (&config.vit, NULL));
+  g_assert_true (!ok || config.family->sizes_inferred || seed_vit_config_check (&config.vit, NULL));
 
   config = seed_hf_vit.defaults;
-  config.vit.image_size = 224;
+  config.family = &seed_hf_vit;
+  config.vit.image_size = config.native_size = 224;
   ok = seed_hf_preprocessor_parse (&config, "fuzz", (const char *) data, size, &preprocessor_error);
   g_assert_true (ok == !preprocessor_error);
   return 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the first inputs of the fuzz targets safetensors and hf-config into corpus/.
+"""Writes the first inputs of the fuzz targets safetensors, hf-config and hf-index into corpus/.
 
 Inputs that a fuzzer found are added to the folders as files of their own.
 """
@@ -71,3 +71,36 @@ write("hf-config", "config-family", json.dumps({**CONFIG, "model_type": "\0"}).e
 write("hf-config", "preprocessor", json.dumps(PREPROCESSOR).encode())
 write("hf-config", "preprocessor-mean", json.dumps({**PREPROCESSOR, "image_mean": [1e300]}).encode())
 write("hf-config", "preprocessor-size", json.dumps({**PREPROCESSOR, "crop_size": [1, 2, 3]}).encode())
+write("hf-config", "preprocessor-clip", json.dumps(
+    {**PREPROCESSOR, "image_processor_type": "CLIPImageProcessor", "size": 224}).encode())
+
+VISION = {"hidden_size": 32, "image_size": 30, "intermediate_size": 64, "num_attention_heads": 2,
+          "num_hidden_layers": 2, "patch_size": 8}
+DINO = {**CONFIG, "model_type": "dinov2_with_registers", "mlp_ratio": 2.5, "use_swiglu_ffn": True,
+        "num_register_tokens": 4}
+TIMM = {"architecture": "vit_small_patch16_clip_quickgelu_224.openai", "num_classes": 0,
+        "global_pool": "avg", "model_args": {"img_size": 32, "num_heads": 2, "act_layer": "gelu"},
+        "pretrained_cfg": {"input_size": [3, 32, 32], "crop_pct": 0.9, "mean": [0.5, 0.5, 0.5],
+                           "std": [0.5, 0.5, 0.5], "interpolation": "bicubic"}}
+
+write("hf-config", "clip", json.dumps(
+    {"model_type": "clip", "projection_dim": 8, "text_config": {}, "vision_config": VISION}).encode())
+write("hf-config", "siglip", json.dumps(
+    {"model_type": "siglip", "vision_config": {**VISION, "vision_use_head": True}}).encode())
+write("hf-config", "siglip-empty", json.dumps({"model_type": "siglip", "vision_config": None}).encode())
+write("hf-config", "dinov2", json.dumps(DINO).encode())
+write("hf-config", "dinov2-ratio", json.dumps({**DINO, "mlp_ratio": 1e308}).encode())
+write("hf-config", "dinov2-registers", json.dumps({**DINO, "num_register_tokens": 2**31 - 1}).encode())
+write("hf-config", "timm", json.dumps(TIMM).encode())
+write("hf-config", "timm-name", json.dumps({**TIMM, "architecture": "_" * 63}).encode())
+write("hf-config", "timm-crop", json.dumps(
+    {**TIMM, "pretrained_cfg": {"input_size": [3, 2**31 - 1, 2**31 - 1], "crop_pct": 0.011}}).encode())
+
+INDEX = {"metadata": {"total_size": 8}, "weight_map": {"a": "model-1.safetensors", "b": "model-2"}}
+
+write("hf-index", "valid", json.dumps(INDEX).encode())
+write("hf-index", "outside", json.dumps({"weight_map": {"a": "../model"}}).encode())
+write("hf-index", "empty", b'{"weight_map": {}}')
+write("hf-index", "doubled", b'{"weight_map": {"a": "x", "\\u0061": "y"}}')
+write("hf-index", "maps", b'{"weight_map": {"a": "x"}, "weight_map": {"b": "y"}}')
+write("hf-index", "truncated", json.dumps(INDEX).encode()[:-5])

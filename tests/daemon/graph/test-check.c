@@ -136,7 +136,7 @@ test_streams (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *text =
         g_strdup_printf ("version: 1\ngraph: g\nstreams:\n  s: { uri: '%s' }\n"
-                         "  t: { uri: '%s', live: true, loop: true, max-fps: 2.5 }\n"
+                         "  t: { uri: '%s', live: true, loop: true, passes: 3, max-fps: 2.5 }\n"
                          "nodes: { a: { stage: decode, streams: [t, s] } }\n",
             cases[i].uri, cases[i].uri);
     g_autoptr (SeedGraph) graph = load_text (text, NULL, "");
@@ -148,6 +148,8 @@ test_streams (void)
     g_assert_cmpint (s->live, ==, cases[i].live);
     g_assert_cmpfloat (s->max_fps, <, 0);
     g_assert_true (t->live && t->loop);
+    g_assert_cmpuint (t->passes, ==, 3);
+    g_assert_cmpuint (s->passes, ==, 1);
     g_assert_cmpfloat (t->max_fps, ==, 2.5);
   }
 }

@@ -14,8 +14,7 @@ typedef struct {
   GstClockTime pts, buffer_pts;
   gint64 capture_ns;
   gint32 label;
-  gsize size;
-  guint64 hash; /* of the bytes */
+  guint64 hash; /* of the picture */
   char *caps;
 } Seen;
 

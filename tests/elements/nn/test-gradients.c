@@ -33,7 +33,7 @@ problem_init (Problem *p, const SeedVitConfig *config, guint n)
   seed_vit_append_params (config, &p->params);
   p->vit = seed_vit_new (config, &p->params, n, TRUE, &error);
   g_assert_no_error (error);
-  p->n_out = (gsize) n * (1 + seed_vit_config_n_words (config)) * config->dim;
+  p->n_out = (gsize) n * seed_vit_config_n_rows (config) * config->dim;
   p->values = new_reals (p->params.total);
   p->grads = new_reals (p->params.total);
   p->weight = new_reals (p->n_out);
@@ -131,6 +131,20 @@ test_one_word (void)
 }
 
 static void
+test_registers (void)
+{
+  SeedVitConfig config = tiny_config (4, 2, 6, 2, 2, 10);
+
+  config.n_registers = 3;
+  check_config (&config, 2);
+  config.no_cls = TRUE;
+  config.pool = SEED_VIT_POOL_MEAN;
+  check_config (&config, 2);
+  config.n_registers = 0;
+  check_config (&config, 2);
+}
+
+static void
 test_odd_sizes (void)
 {
   SeedVitConfig config = tiny_config (9, 3, 21, 1, 3, 19);
@@ -202,6 +216,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/nn/gradients/one-image", test_one_image);
   g_test_add_func ("/nn/gradients/one-word", test_one_word);
+  g_test_add_func ("/nn/gradients/registers", test_registers);
   g_test_add_func ("/nn/gradients/odd-sizes", test_odd_sizes);
   g_test_add_func ("/nn/gradients/spread-over-threads", test_spread_over_threads);
   g_test_add_func ("/nn/gradients/adds", test_adds);

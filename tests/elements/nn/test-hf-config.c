@@ -59,9 +59,10 @@ static const struct {
   { "patch_size", "[16, 16]", -1, NULL },
   { "layer_norm_eps", "null", -1, NULL },
   { "anything", "[{\"a\": 1e5}]", -1, NULL },
+  { "patch_size", "5", -1, NULL }, /* a convolution leaves the last two pixels out */
 
   { "model_type", "\"resnet\"", SEED_ERROR_UNSUPPORTED,
-      "F:2:15: key \"model_type\": \"resnet\" is not supported; supported: vit" },
+      "F:2:15: key \"model_type\": \"resnet\" is not supported; supported: vit, deit, dinov2," },
   { "model_type", "1", SEED_ERROR_FORMAT, "key \"model_type\": expected a string" },
   { "model_type", NULL, SEED_ERROR_FORMAT, "F:1:1: has no key \"model_type\"" },
   { "model_type", "\"vit\", \"model_type\": \"vit\"", SEED_ERROR_FORMAT,
@@ -79,7 +80,8 @@ static const struct {
   { "hidden_size", "1000000", SEED_ERROR_LIMIT, "hidden_size" },
   { "num_hidden_layers", "100000", SEED_ERROR_LIMIT, "num_hidden_layers" },
   { "num_attention_heads", "3", SEED_ERROR_INVALID, "num_attention_heads" },
-  { "patch_size", "5", SEED_ERROR_INVALID, "patch_size" },
+  { "patch_size", "33", SEED_ERROR_INVALID, "image_size 32 is not a multiple of patch_size 33" },
+  { "vision_config", "{\"hidden_size\": \"no\"}", -1, NULL }, /* not this family's */
   { "patch_size", "[16, 8]", SEED_ERROR_UNSUPPORTED, "key \"patch_size\": only squares" },
   { "patch_size", "[16]", SEED_ERROR_UNSUPPORTED, "key \"patch_size\": only squares" },
   { "image_size", "[32, 32, 32]", SEED_ERROR_UNSUPPORTED, "key \"image_size\": only squares" },
@@ -128,7 +130,7 @@ test_config_defaults (void)
     g_assert_cmpint (config.vit.activation, ==, cases[i].activation);
     g_assert_cmpfloat (config.vit.ln_eps, ==, 1e-6);
     g_assert_cmpfloat (config.vit.mean[1], ==, 0.5f);
-    g_assert_null (config.interpolation);
+    g_assert_null (config.images.interpolation);
   }
 }
 
@@ -142,15 +144,24 @@ static const struct {
   { "{}", -1, NULL },
   { "{\"size\": 32, \"crop_size\": null, \"rescale_factor\": 0.00392156862745098}", -1, NULL },
   { "{\"size\": {\"height\": 32, \"width\": 32, \"more\": 1}}", -1, NULL },
-  { "{\"size\": {\"shortest_edge\": 40}, \"crop_size\": {\"height\": 32, \"width\": 32}}", -1,
-      NULL },
-  { "{\"size\": 32, \"do_center_crop\": false, \"crop_size\": 16}", -1, NULL },
+  { "{\"image_processor_type\": \"BitImageProcessor\", \"size\": {\"shortest_edge\": 40}, "
+    "\"crop_size\": {\"height\": 32, \"width\": 32}}",
+      -1, NULL },
+  { "{\"size\": 32, \"do_center_crop\": true, \"crop_size\": 16}", -1,
+      NULL }, /* ViT's never does */
+  { "{\"do_resize\": false, \"size\": 224}", -1, NULL },
 
   { "[]", SEED_ERROR_FORMAT, "F:1:1: expected an object" },
   { "{\"size\": 224}", SEED_ERROR_MISMATCH,
       ":1:10: key \"size\": is 224, but config.json has image_size 32" },
-  { "{\"size\": {\"shortest_edge\": 32}, \"crop_size\": 16}", SEED_ERROR_MISMATCH,
-      ":1:46: key \"crop_size\": is 16" },
+  { "{\"size\": 40, \"crop_size\": 16, \"feature_extractor_type\": \"DeiTFeatureExtractor\"}",
+      SEED_ERROR_MISMATCH, ":1:27: key \"crop_size\": is 16" },
+  { "{\"size\": 30, \"crop_size\": 32, \"image_processor_type\": \"CLIPImageProcessorFast\"}",
+      SEED_ERROR_UNSUPPORTED, "key \"crop_size\": is 32, more than the size 30" },
+  { "{\"size\": {\"longest_edge\": 32}}", SEED_ERROR_UNSUPPORTED,
+      "key \"size\": expected height and width, or shortest_edge" },
+  { "{\"image_processor_type\": \"ConvNextImageProcessor\"}", SEED_ERROR_UNSUPPORTED,
+      "key \"image_processor_type\": \"ConvNextImageProcessor\" is not supported" },
   { "{\"size\": {\"height\": 32, \"width\": 16}}", SEED_ERROR_UNSUPPORTED,
       ":1:10: key \"size\": only squares" },
   { "{\"size\": \"32\"}", SEED_ERROR_FORMAT, "key \"size\": expected a number" },
@@ -173,7 +184,9 @@ static gboolean
 parse_preprocessor (SeedHfConfig *config, const char *text, GError **error)
 {
   *config = seed_hf_vit.defaults;
-  config->vit.image_size = 32;
+  config->family = &seed_hf_vit;
+  config->vit.image_size = config->native_size = 32;
+  config->images.resize_size = config->images.crop_size = 32;
   return seed_hf_preprocessor_parse (config, "F", text, strlen (text), error);
 }
 
@@ -196,7 +209,7 @@ assert_preprocessed (const char *text, const char *interpolation, float mean, fl
 
   parse_preprocessor (&config, text, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (config.interpolation, ==, interpolation);
+  g_assert_cmpstr (config.images.interpolation, ==, interpolation);
   g_assert_cmpfloat (config.vit.mean[2], ==, mean);
   g_assert_cmpfloat (config.vit.std[2], ==, std);
 }
@@ -208,7 +221,51 @@ test_preprocessor_values (void)
       "{\"resample\": 3, \"image_mean\": [0.1, 0.2, 0.3], \"image_std\": [0.4, 0.5, 0.6]}",
       "bicubic", 0.3f, 0.6f);
   assert_preprocessed ("{\"resample\": 2}", "bilinear", 0.5f, 0.5f);
-  assert_preprocessed ("{\"do_normalize\": false, \"image_std\": [1, 2, 3]}", NULL, 0.0f, 1.0f);
+  assert_preprocessed (
+      "{\"do_normalize\": false, \"image_std\": [1, 2, 3]}", "bilinear", 0.0f, 1.0f);
+  assert_preprocessed ("{\"do_resize\": false, \"resample\": 3}", NULL, 0.5f, 0.5f);
+  assert_preprocessed (
+      "{\"feature_extractor_type\": \"SiglipImageProcessor\"}", "bicubic", 0.5f, 0.5f);
+}
+
+/* What each processor makes of the spellings of a size, for a model of 32 pixels. */
+static void
+test_preprocessor_sizes (void)
+{
+  static const struct {
+    const char *processor, *text, *fit;
+    guint resize, crop;
+  } rows[] = {
+    { "ViTImageProcessor", "\"size\": 32", "squash", 32, 32 },
+    { "ViTFeatureExtractor", "\"size\": [32, 32]", "squash", 32, 32 },
+    { "ViTImageProcessorFast", "\"size\": {\"shortest_edge\": 32}", "crop", 32, 32 },
+    { "DeiTFeatureExtractor", "\"size\": 36, \"crop_size\": 32", "squash", 36, 32 },
+    { "DeiTImageProcessor", "\"size\": {\"height\": 32, \"width\": 32}, \"do_center_crop\": false",
+        "squash", 32, 32 },
+    { "DeiTImageProcessor", "\"resample\": 2", "squash", 32, 32 },
+    { "CLIPFeatureExtractor", "\"size\": 32", "crop", 32, 32 },
+    { "CLIPImageProcessor", "\"size\": {\"shortest_edge\": 40}, \"crop_size\": 32", "crop", 40,
+        32 },
+    { "CLIPImageProcessor", "\"size\": {\"height\": 40, \"width\": 40}, \"crop_size\": [32, 32]",
+        "squash", 40, 32 },
+    { "BitImageProcessor", "\"size\": 37, \"crop_size\": 32", "crop", 37, 32 },
+    { "SiglipImageProcessor", "\"size\": {\"height\": 32, \"width\": 32}", "squash", 32, 32 },
+    { "ViTImageProcessor", "\"do_resize\": false, \"size\": 64", NULL, 32, 32 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *text =
+        g_strdup_printf ("{\"image_processor_type\": \"%s\", %s}", rows[i].processor, rows[i].text);
+    g_autoptr (GError) error = NULL;
+    SeedHfConfig config;
+
+    parse_preprocessor (&config, text, &error);
+    g_assert_no_error (error);
+    g_test_message ("%s", text);
+    g_assert_cmpstr (config.images.fit, ==, rows[i].fit);
+    g_assert_cmpuint (config.images.resize_size, ==, rows[i].resize);
+    g_assert_cmpuint (config.images.crop_size, ==, rows[i].crop);
+  }
 }
 
 /* Files */
@@ -309,6 +366,7 @@ main (int argc, char **argv)
   add_cases ("preprocessor", G_N_ELEMENTS (preprocessors), test_preprocessor);
   g_test_add_func ("/hf-config/activations", test_config_defaults);
   g_test_add_func ("/hf-config/preprocessor-values", test_preprocessor_values);
+  g_test_add_func ("/hf-config/preprocessor-sizes", test_preprocessor_sizes);
   g_test_add ("/hf-config/bad-files", Fixture, NULL, set_up, test_bad_files, tear_down);
   g_test_add ("/hf-config/write-read", Fixture, NULL, set_up, test_write_read, tear_down);
   return g_test_run ();

@@ -231,6 +231,37 @@ test_init_random (void)
   seed_params_clear (&params);
 }
 
+/* What has no backward pass runs, and says so when it is to be trained. */
+static void
+test_refused_training (void)
+{
+  SeedVitConfig plain = tiny_config (32, 8, 48, 2, 3, 96), configs[5];
+  static const char *const messages[] = { "a norm before the blocks", "a gated MLP",
+    "a norm of the summary alone", "attention pooling", "a projection" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (configs); i++)
+    configs[i] = plain;
+  configs[0].pre_norm = TRUE;
+  configs[1].gated = TRUE;
+  configs[2].norm_place = SEED_VIT_NORM_SUMMARY;
+  configs[3].pool = SEED_VIT_POOL_ATTENTION;
+  configs[4].projection_dim = 7;
+  for (guint i = 0; i < G_N_ELEMENTS (configs); i++) {
+    g_autoptr (SeedVit) vit = NULL;
+    g_autoptr (GError) error = NULL;
+    SeedParams params;
+
+    seed_params_init (&params);
+    seed_vit_append_params (&configs[i], &params);
+    vit = seed_vit_new (&configs[i], &params, 1, FALSE, &error);
+    g_assert_no_error (error);
+    g_assert_null (seed_vit_new (&configs[i], &params, 1, TRUE, &error));
+    g_assert_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED);
+    g_assert_nonnull (strstr (error->message, messages[i]));
+    seed_params_clear (&params);
+  }
+}
+
 static void
 test_refused_workspaces (void)
 {
@@ -390,6 +421,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nn/vit/params", test_params);
   g_test_add_func ("/nn/vit/init-random", test_init_random);
   g_test_add_func ("/nn/vit/refused-workspaces", test_refused_workspaces);
+  g_test_add_func ("/nn/vit/refused-training", test_refused_training);
   g_test_add_func ("/nn/vit/batch-independent", test_batch_independent);
   g_test_add_func ("/nn/vit/packed", test_packed);
   g_test_add_func ("/nn/vit/fold-normalisation", test_fold_normalisation);

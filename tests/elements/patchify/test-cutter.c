@@ -29,9 +29,9 @@ test_fit (void)
   g_assert_cmpuint (p.height, ==, 224);
 
   seed_fit_place (SEED_FIT_CROP, 320, 180, 1.0, 224, &p);
-  assert_box (&p.box, 70, 0, 250, 180);
+  assert_box (&p.box, 87 * 320 / 398.0, 0, (87 + 224) * 320 / 398.0, 180); /* 398.2 wide */
   seed_fit_place (SEED_FIT_CROP, 179, 321, 1.0, 224, &p);
-  assert_box (&p.box, 0, 71, 179, 250);
+  assert_box (&p.box, 0, 88 * 321 / 401.0, 179, (88 + 224) * 321 / 401.0); /* 401.7 high */
   /* pixels twice as wide as high: 100 x 100 of them show 2:1 */
   seed_fit_place (SEED_FIT_CROP, 100, 100, 2.0, 224, &p);
   assert_box (&p.box, 25, 0, 75, 100);
@@ -45,6 +45,28 @@ test_fit (void)
   seed_fit_place (SEED_FIT_LETTERBOX, 1, 16384, 1.0, 224, &p);
   g_assert_cmpuint (p.width, ==, 1);
   g_assert_cmpuint (p.height, ==, 224);
+}
+
+/* Less than the whole: a margin all around, and what a patch size that does not divide leaves. */
+static void
+test_fit_window (void)
+{
+  SeedWindow window = { 256, 224, 224 };
+  SeedPlacement p;
+
+  seed_fit_place_window (SEED_FIT_SQUASH, 512, 128, 1.0, &window, &p);
+  assert_box (&p.box, 32, 8, 480, 120);
+  g_assert_cmpuint (p.width, ==, 224);
+  g_assert_cmpuint (p.height, ==, 224);
+  seed_fit_place_window (SEED_FIT_CROP, 512, 128, 1.0, &window, &p);
+  assert_box (&p.box, 200, 8, 312, 120);
+
+  window = (SeedWindow){ 384, 384, 378 };
+  seed_fit_place_window (SEED_FIT_SQUASH, 768, 384, 1.0, &window, &p);
+  assert_box (&p.box, 0, 0, 756, 378);
+  g_assert_cmpuint (p.width, ==, 378);
+  seed_fit_place_window (SEED_FIT_LETTERBOX, 768, 384, 1.0, &window, &p);
+  assert_box (&p.box, 0, 0, 768, 384);
 }
 
 static void
@@ -281,6 +303,7 @@ main (int argc, char **argv)
   seed_pool_configure (3);
   g_test_add_func ("/cutter/fit", test_fit);
   g_test_add_func ("/cutter/fit-names", test_fit_names);
+  g_test_add_func ("/cutter/fit-window", test_fit_window);
   g_test_add_func ("/cutter/word-order", test_word_order);
   g_test_add_func ("/cutter/letterbox", test_letterbox);
   g_test_add_func ("/cutter/extreme-sizes", test_extreme_sizes);

@@ -319,10 +319,8 @@ test_axis_limits (void)
           { n - 0.01, n }, { 0, 0.01 } };
 
         for (guint b = 0; b < G_N_ELEMENTS (boxes); b++) {
-          guint bits = b % 2 ? SEED_DOWN_BITS : SEED_ACROSS_BITS;
-
-          seed_axis_build (
-              &axis, sides[i], boxes[b][0], boxes[b][1], sides[j], (SeedFilter) filter, bits);
+          seed_axis_build (&axis, sides[i], boxes[b][0], boxes[b][1], sides[j], (SeedFilter) filter,
+              (SeedPass) (b % 2));
           assert_axis (&axis);
           g_assert_cmpuint (
               axis.taps, <=, seed_axis_max_taps (sides[i], sides[j], (SeedFilter) filter));

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* For AVX-512 with VNNI (Intel since 2019, AMD since 2022). */
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include <glib.h>
+
+#ifdef __x86_64__
+
+#ifdef __clang__
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+#endif
+
+#ifndef SEED_REAL_DOUBLE
+
+/*
+ * By hand, because rows are short and seldom a multiple of a register: masks do what is left over
+ * in one step, where the loops compute it an element at a time.
+ */
+#define SOFTMAX softmax_masked
+
+/* seed_math_exp; an input that is not a number is returned by min and max in second place */
+static inline __m512
+exp_16 (__m512 x)
+{
+  __m512 n, r, p;
+
+  x = _mm512_max_ps (_mm512_set1_ps (-87), _mm512_min_ps (_mm512_set1_ps (88), x));
+  n = _mm512_roundscale_ps (_mm512_mul_ps (x, _mm512_set1_ps (1.44269504f)), 0);
+  r = _mm512_fnmadd_ps (n, _mm512_set1_ps (0.693359375f), x);
+  r = _mm512_fmadd_ps (n, _mm512_set1_ps (2.12194440e-4f), r);
+  p = _mm512_set1_ps (1.38145e-3f);
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (8.36876e-3f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (4.166839e-2f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1.666652e-1f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (4.9999993e-1f));
+  p = _mm512_fmadd_ps (_mm512_mul_ps (r, r), p, r);
+  return _mm512_scalef_ps (_mm512_add_ps (_mm512_set1_ps (1), p), n);
+}
+
+static inline __mmask16
+lanes_left (guint left)
+{
+  return left >= 16 ? 0xffff : (__mmask16) ((1u << left) - 1);
+}
+
+static inline float
+max_of_row (const float *x, guint n)
+{
+  __m512 max = _mm512_set1_ps (x[0]);
+
+  for (guint i = 0; i < n; i += 16)
+    max = _mm512_mask_max_ps (
+        max, lanes_left (n - i), max, _mm512_maskz_loadu_ps (lanes_left (n - i), x + i));
+  return _mm512_reduce_max_ps (max);
+}
+
+static void
+softmax_masked (float *x, guint rows, guint cols, float scale)
+{
+  const __m512 by = _mm512_set1_ps (scale);
+
+  for (guint r = 0; r < rows; r++, x += cols) {
+    const __m512 max = _mm512_set1_ps (max_of_row (x, cols));
+    __m512 sum = _mm512_setzero_ps (), inverse;
+
+    for (guint i = 0; i < cols; i += 16) {
+      __mmask16 mask = lanes_left (cols - i);
+      __m512 y = _mm512_sub_ps (_mm512_maskz_loadu_ps (mask, x + i), max);
+
+      y = exp_16 (_mm512_mul_ps (y, by));
+      _mm512_mask_storeu_ps (x + i, mask, y);
+      sum = _mm512_mask_add_ps (sum, mask, sum, y);
+    }
+    inverse = _mm512_set1_ps (1 / _mm512_reduce_add_ps (sum));
+    for (guint i = 0; i < cols; i += 16) {
+      __mmask16 mask = lanes_left (cols - i);
+
+      _mm512_mask_storeu_ps (
+          x + i, mask, _mm512_mul_ps (_mm512_maskz_loadu_ps (mask, x + i), inverse));
+    }
+  }
+}
+
+#endif
+
+#define KERNELS_NAME "avx512"
+#define KERNELS_TABLE seed_kernels_avx512
+#define VECTOR_SIZE 64
+#include "nn/kernels-loops.h"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif
