@@ -26,7 +26,7 @@ seed_vocab_new (void)
 {
   SeedVocab *vocab = g_new0 (SeedVocab, 1);
 
-  vocab->text = g_byte_array_new ();
+  vocab->text = g_byte_array_sized_new (MIN_SLOTS); /* not NULL even for an empty token */
   vocab->entries = g_array_new (FALSE, FALSE, sizeof (Entry));
   vocab->n_slots = MIN_SLOTS;
   vocab->slots = g_new0 (guint32, vocab->n_slots);
