@@ -239,6 +239,12 @@ seed_backend_choose (
     reason = "this processor does not multiply bfloat16 in hardware";
   }
 
+  if (!frozen && type == SEED_PRECISION_INT8) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "precision int8 is for models that do not learn; use bfloat16, float32 or auto");
+    return NULL;
+  }
+
   chosen = backend ? seed_backend_find (backend, type, error) : best_in (type);
   if (!chosen) {
     if (!backend)

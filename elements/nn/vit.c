@@ -202,6 +202,12 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
       !seed_backend_self_test (error))
     return NULL;
 
+  if (train && backend->precision == SEED_PRECISION_INT8) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "int8 can be run but not trained; use precision bfloat16 or float32");
+    return NULL;
+  }
+
   vit = g_new0 (SeedVit, 1);
   vit->config = *config;
   vit->max_batch = max_batch;
