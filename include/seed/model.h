@@ -71,8 +71,8 @@ SeedModel *seed_model_load_sized (const char *folder, guint image_size, GError *
  * The same with every choice. Models that were loaded with the same outcome are one. Where the
  * backend keeps packed weights of its own, the float32 ones are not kept.
  */
-SeedModel *seed_model_load_full (
-    const char *folder, const SeedModelOptions *options, GError **error);
+SeedModel *
+seed_model_load_full (const char *folder, const SeedModelOptions *options, GError **error);
 
 /**
  * What @backend and @precision come to on this processor, without loading anything: the sentence of

@@ -254,12 +254,14 @@ naive_gemm (SeedPrecision precision, const SeedGemm *g, float *c)
 
   for (guint j = 0; j < g->n; j++) {
     for (guint l = 0; l < g->k; l++)
-      factor[l] = ((const float *) g->b)[g->transpose_b ? j * g->stride_b + l : l * g->stride_b + j];
+      factor[l] =
+          ((const float *) g->b)[g->transpose_b ? j * g->stride_b + l : l * g->stride_b + j];
     reduce (precision, factor, g->k, b + (gsize) j * g->k);
   }
   for (guint i = 0; i < g->m; i++) {
     for (guint l = 0; l < g->k; l++)
-      factor[l] = ((const float *) g->a)[g->transpose_a ? l * g->stride_a + i : i * g->stride_a + l];
+      factor[l] =
+          ((const float *) g->a)[g->transpose_a ? l * g->stride_a + i : i * g->stride_a + l];
     reduce (precision, factor, g->k, a);
     for (guint j = 0; j < g->n; j++) {
       float *to = c + i * g->stride_c + j;

@@ -19,7 +19,8 @@
 static GstHarness *
 start (const char *properties)
 {
-  g_autofree char *launch = g_strdup_printf ("seedteacher name=t precision=float32 model=" MODEL " %s", properties);
+  g_autofree char *launch =
+      g_strdup_printf ("seedteacher name=t precision=float32 model=" MODEL " %s", properties);
   GstHarness *h = gst_harness_new_parse (launch);
 
   gst_harness_set_src_caps_str (h,
