@@ -24,7 +24,8 @@ needed_caps (SeedBuilder *builder, GstPad *src, guint link)
   g_autoptr (GstPad) sink = gst_element_get_static_pad (GST_ELEMENT (queue), "sink");
   g_autoptr (GstCaps) all = gst_pad_get_pad_template_caps (src);
 
-  /* what it wants most: words made in another way would do, but an instance of its own does better */
+  /* what it wants most: words made in another way would do, but an instance of its own does better
+   */
   return gst_caps_truncate (gst_pad_query_caps (sink, all));
 }
 

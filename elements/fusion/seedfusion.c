@@ -101,7 +101,8 @@ install_properties (GObjectClass *object_class)
   g_object_class_install_property (object_class, PROP_WHITENING,
       g_param_spec_string ("whitening", "Whitening file",
           "Safetensors file of the fitted whitening: loaded when it exists at the start (then "
-          "there is no calibration), written once it is fitted. Unset (the default): fitted at every "
+          "there is no calibration), written once it is fitted. Unset (the default): fitted at "
+          "every "
           "start",
           DEFAULT_WHITENING, flags));
   g_object_class_install_property (object_class, PROP_DUPLICATE_WINDOW_MS,

@@ -29,7 +29,7 @@ static const SeedHfKey keys[] = {
   KEY ("projection_dim", SEED_HF_UINT, vit.projection_dim, FALSE),
 };
 
-#define PROJECTION "/visual_projection.weight"
+#define PROJECTION "visual_projection.weight"
 #define LAYER "encoder.layers.%u."
 #define ATTENTION LAYER "self_attn."
 
@@ -55,14 +55,14 @@ static const SeedHfTensor tensors[] = {
   { "blocks.%u.fc2.bias", { LAYER "mlp.fc2.bias" }, "d" },
   { "norm.weight", { "post_layernorm.weight" }, "d" },
   { "norm.bias", { "post_layernorm.bias" }, "d" },
-  { "projection.weight", { PROJECTION }, "jd", SEED_HF_HAS_PROJECTION },
+  { "projection.weight", { "/" PROJECTION }, "jd", SEED_HF_HAS_PROJECTION },
 };
 
 /* config.json names its width whether there is a projection or not. */
 static gboolean
 infer (SeedHfConfig *config, const SeedHfWeights *weights, GError **error)
 {
-  if (!seed_hf_weights_lookup (weights, PROJECTION + 1, NULL))
+  if (!seed_hf_weights_lookup (weights, PROJECTION, NULL))
     config->vit.projection_dim = 0;
   return TRUE;
 }

@@ -8,7 +8,8 @@
 #include "student/similarity.h"
 #include "student/trainer-private.h"
 
-#define DEFAULT_LR 5e-4
+#define DEFAULT_LR                                                                                 \
+  1e-4 /* for batches of tens of pairs: more drives a fresh student into collapse */
 #define DEFAULT_WARMUP 20
 #define DEFAULT_WEIGHT_DECAY 0.05
 #define DEFAULT_CLIP 1.0

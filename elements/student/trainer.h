@@ -20,7 +20,7 @@ typedef struct {
   double temperature;  /* tau of the similarity loss */
 } SeedTrainerConfig;
 
-/* AdamW 0.9/0.95, weight decay 0.05, clip 1, EMA 0.996, tau 0.05, lr 5e-4, warm-up 20 steps. */
+/* AdamW 0.9/0.95, weight decay 0.05, clip 1, EMA 0.996, tau 0.05, lr 1e-4, warm-up 20 steps. */
 void seed_trainer_config_init (SeedTrainerConfig *config);
 
 typedef struct {

@@ -1,31 +1,43 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Counts the cases of a Meson test run; prints 'N passed, N failed' and fails when one failed."""
+"""Counts the cases of the latest test run in a Meson build folder.
+
+Prints 'N passed, N failed' and exits with 1 when a case failed or none ran. A program that failed
+without a failed case (it crashed, leaked or ran out of time) counts as one failure."""
+import glob
+import json
 import sys
 import xml.etree.ElementTree as ET
 
 
+def latest(pattern):
+    return sorted(glob.glob(pattern))[-1]
+
+
 def main():
+    logs = sys.argv[1] + "/meson-logs/testlog*"
     passed = failed = skipped = 0
-    names = []
-    for suite in ET.parse(sys.argv[1]).getroot().iter("testsuite"):
-        cases = suite.findall("testcase")
-        bad = 0
-        for case in cases:
+    bad_programs = {}
+    with open(latest(logs + ".json"), encoding="utf-8") as log:
+        for line in log:
+            program = json.loads(line)
+            if program["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
+                bad_programs[program["name"].split(" / ")[-1]] = program["result"]
+    for suite in ET.parse(latest(logs + ".junit.xml")).getroot().iter("testsuite"):
+        for case in suite.findall("testcase"):
+            name = f"{suite.get('name')}: {case.get('name')}"
             if case.find("failure") is not None or case.find("error") is not None:
-                bad += 1
-                names.append(f"{suite.get('name')}: {case.get('name')}")
+                failed += 1
+                bad_programs.pop(suite.get("name").split(" / ")[-1].split(".")[-1], None)
+                print(f"FAILED: {name}")
             elif case.find("skipped") is not None:
                 skipped += 1
-                print(f"skipped: {suite.get('name')}: {case.get('name')}")
+                print(f"skipped: {name}")
             else:
                 passed += 1
-        if bad == 0 and int(suite.get("failures") or 0) + int(suite.get("errors") or 0) > 0:
-            bad = 1  # a program that died after or outside its cases
-            names.append(suite.get("name"))
-        failed += bad
-    for name in names:
-        print(f"FAILED: {name}")
+    for name, result in bad_programs.items():
+        failed += 1
+        print(f"FAILED: {name}: {result}")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or passed == 0 else 0
 

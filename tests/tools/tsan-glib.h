@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Forced into every source of a ThreadSanitizer build. GLib itself is not instrumented, so its locks
- * are invisible there and everything they guard looks like a race. This says what they order.
+ * Forced into every source of a ThreadSanitizer build. GLib itself is not instrumented, so its
+ * locks are invisible there and everything they guard looks like a race. This says what they order.
  */
 #include <glib.h>
 #include <sanitizer/tsan_interface.h>

@@ -30,17 +30,17 @@
 
 static gint n_large, n_small; /* atomic; counted in front of the C library's for the process */
 
-static void
-count (size_t size)
-{
-  g_atomic_int_inc (size > LARGE ? &n_large : &n_small);
-}
-
 #if COUNT_ALLOCATIONS
 extern void *__libc_malloc (size_t size);
 extern void *__libc_calloc (size_t n, size_t size);
 extern void *__libc_realloc (void *old, size_t size);
 extern void *__libc_memalign (size_t align, size_t size);
+
+static void
+count (size_t size)
+{
+  g_atomic_int_inc (size > LARGE ? &n_large : &n_small);
+}
 
 void *
 malloc (size_t size)

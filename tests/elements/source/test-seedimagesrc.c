@@ -186,10 +186,10 @@ test_broken_files (void)
   static const guint8 huge[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H',
     'D', 'R', 0, 0, 0x4e, 0x20, 0, 0, 0x4e, 0x20, 8, 2, 0, 0, 0, 0x6c, 0x12, 0xd1, 0x6e, 0, 0, 1, 0,
     'I', 'D', 'A', 'T' };
-  g_autofree char *zero = player_write (folder, "zero.jpg", "", 0);
-  g_autofree char *text = player_write (folder, "text.jpg", "a letter, not a picture\n", 24);
-  g_autofree char *cut_png = player_write (folder, "cut.png", png, sizeof png);
-  g_autofree char *huge_png = player_write (folder, "huge.png", huge, sizeof huge);
+  g_free (player_write (folder, "zero.jpg", "", 0));
+  g_free (player_write (folder, "text.jpg", "a letter, not a picture\n", 24));
+  g_free (player_write (folder, "cut.png", png, sizeof png));
+  g_free (player_write (folder, "huge.png", huge, sizeof huge));
   g_autofree char *link = g_build_filename (folder, "loop", NULL);
   g_autoptr (Player) player = NULL;
 
@@ -213,8 +213,8 @@ test_broken_files (void)
 static void
 test_nothing_decodes (void)
 {
-  g_autofree char *one = player_write (folder, "1.jpg", "no", 2);
-  g_autofree char *two = player_write (folder, "2.png", "no", 2);
+  g_free (player_write (folder, "1.jpg", "no", 2));
+  g_free (player_write (folder, "2.png", "no", 2));
   g_autoptr (Player) player = player_new ("seedimagesrc name=d location=%s epochs=0" SINK, folder);
 
   g_assert_cmpint (player_run (player), ==, GST_MESSAGE_ERROR);

@@ -24,7 +24,8 @@ static void
 learner_start (Learner *learner, const char *properties)
 {
   g_autofree char *description = g_strdup_printf (
-      "seedstudent name=learn mode=train size=mini image-size=32 warmup=2 %s", properties);
+      "seedstudent name=learn mode=train size=mini image-size=32 warmup=2 lr=0.0005 %s",
+      properties);
 
   learner->student = gst_parse_launch (description, NULL);
   g_assert_nonnull (learner->student);
