@@ -95,7 +95,7 @@ softmax_masked (float *x, guint rows, guint cols, float scale)
 
 #define KERNELS_NAME "avx512"
 #define KERNELS_TABLE seed_kernels_avx512
-#define VECTOR_SIZE 64
+#define VECTOR_SIZE 32
 #include "nn/kernels-loops.h"
 
 #ifdef __clang__

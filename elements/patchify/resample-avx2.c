@@ -48,7 +48,7 @@ down_bytes_32 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weig
   __m256i s0 = _mm256_set1_epi32 (round), s1 = s0, s2 = s0, s3 = s0;
 
   for (guint k = 0; k < ahead; k++)
-    _mm_prefetch (src + (gssize) (n + k) * stride, _MM_HINT_T0);
+    _mm_prefetch (src + (gssize) (n + k) * stride, _MM_HINT_T1);
   for (guint k = 0; k < n; k += 2, src += 2 * stride) {
     gboolean both = k + 1 < n;
     __m256i w = pair (weights[k], both ? weights[k + 1] : 0);

@@ -111,7 +111,7 @@ down_bytes_64 (gint16 *dst, const guint8 *src, gssize stride, const Groups *grou
     s.high[i] = _mm512_setzero_si512 ();
   }
   for (guint k = 0; k < ahead; k++)
-    _mm_prefetch (src + (gssize) (n + k) * stride, _MM_HINT_T0);
+    _mm_prefetch (src + (gssize) (n + k) * stride, _MM_HINT_T1);
   for (; g < n / 4; g++, src += 4 * stride)
     add_rows (&s, _mm512_maskz_loadu_epi8 (mask, src), _mm512_maskz_loadu_epi8 (mask, src + stride),
         _mm512_maskz_loadu_epi8 (mask, src + 2 * stride),
@@ -145,6 +145,11 @@ down_bytes_avx512 (gint16 *dst, const guint8 *src, gssize stride, const gint16 *
     return;
   }
   groups_init (&groups, weights, n);
+  if (stride % 64 == 0) { /* where one row's columns begin a cache line, those of all do */
+    x = MIN (-(guintptr) src % 64, width);
+    if (x > 0)
+      down_bytes_64 (dst, src, stride, &groups, n, ahead, round, by, mask_of (x, 64));
+  }
   for (; x + 64 <= width; x += 64)
     down_bytes_64 (dst + x, src + x, stride, &groups, n, ahead, round, by, ~(__mmask64) 0);
   if (x < width)
@@ -176,22 +181,32 @@ down_avx512 (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guin
   }
 }
 
-/* Sums of one group: of output d % size in lane d. */
-static inline __attribute__ ((always_inline)) __m512i
-group_sums (const gint16 *line, const SeedAxisGroups *groups, guint g, guint size)
+/* Sums of up to 4 groups at once, so that none waits for another: of output d % size in lane d. */
+static inline __attribute__ ((always_inline)) void
+group_sums (__m512i *sums, const gint16 *line, const SeedAxisGroups *groups, guint g, guint size,
+    const guint n)
 {
-  const gint16 *from = line + groups->start[g];
-  const gint16 *w = groups->weights + (gsize) g * groups->steps * SEED_GROUP_LANES;
-  const __m512i low = _mm512_loadu_si512 (from), high = _mm512_loadu_si512 (from + 32);
   const __m512i advance = _mm512_set1_epi16 ((gint16) (SEED_GROUP_LANES / size));
-  __m512i at = _mm512_loadu_si512 (groups->position + (gsize) g * SEED_GROUP_LANES);
-  __m512i sum = _mm512_setzero_si512 ();
+  const gsize stride = (gsize) groups->steps * SEED_GROUP_LANES;
+  const gint16 *w = groups->weights + g * stride;
+  __m512i low[4], high[4], at[4];
 
-  for (guint step = 0; step < groups->steps; step++, w += SEED_GROUP_LANES) {
-    sum = add_pairs (sum, _mm512_permutex2var_epi16 (low, at, high), _mm512_loadu_si512 (w));
-    at = _mm512_add_epi16 (at, advance);
+#pragma GCC unroll 4
+  for (guint j = 0; j < n; j++) {
+    low[j] = _mm512_loadu_si512 (line + groups->start[g + j]);
+    high[j] = _mm512_loadu_si512 (line + groups->start[g + j] + 32);
+    at[j] = _mm512_load_si512 (groups->position + (gsize) (g + j) * SEED_GROUP_LANES);
+    sums[j] = _mm512_setzero_si512 ();
   }
-  return sum;
+  for (guint step = 0; step < groups->steps; step++, w += SEED_GROUP_LANES) {
+#pragma GCC unroll 4
+    for (guint j = 0; j < n; j++) {
+      __m512i samples = _mm512_permutex2var_epi16 (low[j], at[j], high[j]);
+
+      sums[j] = add_pairs (sums[j], samples, _mm512_load_si512 (w + j * stride));
+      at[j] = _mm512_add_epi16 (at[j], advance);
+    }
+  }
 }
 
 /* a0 + a1, a2 + a3, b0 + b1, b2 + b3 of quarters */
@@ -214,13 +229,18 @@ sums_of_16 (const gint16 *line, const SeedAxisGroups *groups, guint g, guint siz
 {
   __m512i s[8];
 
-  for (guint j = 0; j < 16 / size; j++)
-    s[j] = group_sums (line, groups, g + j, size);
-  if (size == 8)
+  if (size == 8) {
+    group_sums (s, line, groups, g, 8, 2);
     return _mm512_add_epi32 (
         _mm512_shuffle_i64x2 (s[0], s[1], 0x44), _mm512_shuffle_i64x2 (s[0], s[1], 0xee));
-  for (guint j = 0; j < 4 && size == 2; j++)
-    s[j] = join_groups (s[2 * j], s[2 * j + 1]);
+  }
+  group_sums (s, line, groups, g, size, 4);
+  if (size == 2) {
+    group_sums (s + 4, line, groups, g + 4, 2, 4);
+#pragma GCC unroll 4
+    for (guint j = 0; j < 4; j++)
+      s[j] = join_groups (s[2 * j], s[2 * j + 1]);
+  }
   return add_quarters (add_quarters (s[0], s[1]), add_quarters (s[2], s[3]));
 }
 

@@ -160,22 +160,30 @@ groups_fit (const SeedAxis *axis, guint size)
   return TRUE;
 }
 
+/* On cache lines: a register is filled from one. */
+static gint16 *
+renew_lines (gint16 *old, gsize lines)
+{
+  g_aligned_free (old);
+  return g_aligned_alloc (lines, SEED_GROUP_LANES * sizeof (gint16), 64);
+}
+
 /* Sized for the largest box, as the rest of the table. */
 static void
 groups_reserve (SeedAxis *axis)
 {
   SeedAxisGroups *groups = &axis->groups;
   gsize n = (axis->n_out + 15) / 16 * 8; /* of 2 */
-  gsize weights = (seed_axis_max_taps (axis->n_in, axis->n_out, axis->filter) + 15) / 16 * n;
+  gsize lines = (seed_axis_max_taps (axis->n_in, axis->n_out, axis->filter) + 15) / 16 * n;
 
   if (groups->room < n) {
     groups->start = g_renew (guint32, groups->start, n);
-    groups->position = g_renew (gint16, groups->position, n * SEED_GROUP_LANES);
+    groups->position = renew_lines (groups->position, n);
     groups->room = n;
   }
-  if (groups->room_weights < weights) {
-    groups->weights = g_renew (gint16, groups->weights, weights * SEED_GROUP_LANES);
-    groups->room_weights = weights;
+  if (groups->room_weights < lines) {
+    groups->weights = renew_lines (groups->weights, lines);
+    groups->room_weights = lines;
   }
 }
 
@@ -255,8 +263,8 @@ seed_axis_clear (SeedAxis *axis)
   g_free (axis->weights);
   g_free (axis->work);
   g_free (axis->groups.start);
-  g_free (axis->groups.position);
-  g_free (axis->groups.weights);
+  g_aligned_free (axis->groups.position);
+  g_aligned_free (axis->groups.weights);
   memset (axis, 0, sizeof *axis);
 }
 

@@ -142,7 +142,8 @@ typedef struct {
   void (*down) (gint16 *dst, const gint16 *const *rows, const gint16 *weights, guint n, guint width,
       guint shift);
 
-  /* The same of bytes: row k is src + k * stride. Another @ahead rows are going to be asked for. */
+  /* The same of bytes: row k is src + k * stride. Another @ahead rows are going to be asked for and
+   * are fetched into the second cache: into the first, they would keep it waiting. */
   void (*down_bytes) (gint16 *dst, const guint8 *src, gssize stride, const gint16 *weights, guint n,
       guint ahead, gsize width, guint shift);
 
