@@ -97,7 +97,6 @@ run (const Model *m, const SeedBackend *backend, gboolean detach)
   g_autoptr (SeedVitWeights) weights =
       seed_vit_weights_new_with (&m->config, &m->params, m->values, backend, &error);
   g_autoptr (SeedVit) vit = NULL;
-  g_autofree float *values = NULL;
   gsize n = (gsize) IMAGES * (1 + seed_vit_config_n_words (&m->config)) * m->config.dim;
   float scale[3], shift[3];
 
