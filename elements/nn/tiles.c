@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/cpu.h"
 #include "nn/tiles.h"
 
 #ifdef __x86_64__
@@ -6,8 +7,7 @@
 static gboolean
 has_avx512 (void)
 {
-  return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
-         __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512dq");
+  return seed_cpu_level () >= SEED_CPU_AVX512;
 }
 
 gboolean
@@ -19,8 +19,7 @@ seed_tiles_fast (SeedPrecision precision)
   case SEED_PRECISION_BFLOAT16:
     return has_avx512 () && __builtin_cpu_supports ("avx512bf16");
   case SEED_PRECISION_INT8: /* attention stays in bfloat16 */
-    return has_avx512 () && __builtin_cpu_supports ("avx512bf16") &&
-           __builtin_cpu_supports ("avx512vnni");
+    return has_avx512 () && __builtin_cpu_supports ("avx512bf16");
   case SEED_N_PRECISIONS:
     break;
   }
