@@ -308,7 +308,7 @@ static void
 gemm_of (const SeedBackend *backend)
 {
   /* the last is deeper than what is packed at a time */
-  static const Shape more[] = { { 14, 40, 2500 }, { 300, 33, 20 }, { 20, 300, 20 } };
+  static const Shape more[] = { { 14, 40, 2500 }, { 40, 1, 30 }, { 300, 33, 20 }, { 20, 300, 20 } };
   SeedRng rng;
 
   seed_rng_init (&rng, 2);
