@@ -298,21 +298,6 @@ is_plain (const SeedGemm *g)
   return g->alpha == 1 && (g->beta == 0 || g->beta == 1) && g->m > 0 && g->n > 0 && g->k > 0;
 }
 
-/*
- * A row or column that lies across the rows of memory, brought together: oneDNN 3.7 would read it
- * as if it lay along one.
- */
-static const void *
-gather (const void *x, gsize *stride, guint n, char **scratch)
-{
-  float *dense = seed_scratch_take (scratch, n * sizeof *dense);
-
-  for (gsize i = 0; i < n; i++)
-    dense[i] = ((const float *) x)[i * *stride];
-  *stride = 1;
-  return dense;
-}
-
 static void
 gemm_part (SeedPrecision precision, const SeedGemm *g)
 {
@@ -322,14 +307,6 @@ gemm_part (SeedPrecision precision, const SeedGemm *g)
   const void *a = g->a, *b = g->b;
   SeedOnednnProduct p;
 
-  if (precision == SEED_PRECISION_FLOAT32) {
-    char *scratch = seed_scratch (2 * g->k * sizeof (float) + 128);
-
-    if (g->m == 1 && g->transpose_a)
-      a = gather (a, &a_stride, g->k, &scratch);
-    if (g->n == 1 && !g->transpose_b)
-      b = gather (b, &b_stride, g->k, &scratch);
-  }
   if (precision == SEED_PRECISION_BFLOAT16) {
     char *scratch = seed_scratch (
         ((gsize) a_rows * a_columns + (gsize) b_rows * b_columns) * sizeof (SeedBf16) + 128);

@@ -319,8 +319,8 @@ set_scratch (Thread *thread, Entry *entry)
     dnnl_memory_set_data_handle (entry->scratch, thread->scratch);
 }
 
-void
-seed_onednn_run (const SeedOnednnProduct *product, const void *x, const void *w, const float *bias,
+static void
+run (const SeedOnednnProduct *product, const void *x, const void *w, const float *bias,
     const float *residual, void *y)
 {
   Thread *thread = this_thread ();
@@ -342,6 +342,64 @@ seed_onednn_run (const SeedOnednnProduct *product, const void *x, const void *w,
   if (dnnl_primitive_execute (entry->primitive, thread->stream, entry->n_args, entry->args) !=
       dnnl_success)
     g_error ("oneDNN failed to multiply");
+}
+
+static float
+element (SeedOnednnType type, const void *x, gint64 i)
+{
+  return type == SEED_ONEDNN_BF16 ? seed_bf16_to_float (((const SeedBf16 *) x)[i])
+                                  : ((const float *) x)[i];
+}
+
+/* A matrix by a vector, neither packed: too little to be worth more than a loop. */
+static void
+run_vector (const SeedOnednnProduct *p, const void *x, const void *w, void *y)
+{
+  for (gint64 i = 0; i < p->m; i++)
+    for (gint64 j = 0; j < p->n; j++) {
+      gint64 at = i * p->y_stride + j;
+      float sum = p->residual_stride < 0 ? element (p->y_type, y, at) : 0;
+
+      for (gint64 k = 0; k < p->k; k++)
+        sum += element (p->x_type, x, i * p->x_strides[0] + k * p->x_strides[1]) *
+               element (p->w_type, w, k * p->w_strides[0] + j * p->w_strides[1]);
+      if (p->y_type == SEED_ONEDNN_BF16)
+        ((SeedBf16 *) y)[at] = seed_bf16_from_float (sum);
+      else
+        ((float *) y)[at] = sum;
+    }
+}
+
+/* Several rows of one output, a row at a time. */
+static void
+run_rows (const SeedOnednnProduct *product, const void *x, const void *w, const float *bias,
+    const float *residual, void *y)
+{
+  SeedOnednnProduct row = *product;
+  gsize x_size = dnnl_data_type_size (types[product->x_type]);
+  gsize y_size = dnnl_data_type_size (types[product->y_type]);
+
+  row.m = 1;
+  for (gint64 i = 0; i < product->m; i++)
+    run (&row, (const char *) x + (gsize) (i * product->x_strides[0]) * x_size, w, bias,
+        residual ? residual + i * product->residual_stride : NULL,
+        (char *) y + (gsize) (i * product->y_stride) * y_size);
+}
+
+/*
+ * oneDNN 3.7 takes vectors for dense that are not: a row or column across the rows of memory, a
+ * result of one column with gaps. None of these are left to it.
+ */
+void
+seed_onednn_run (const SeedOnednnProduct *product, const void *x, const void *w, const float *bias,
+    const float *residual, void *y)
+{
+  if (!product->is_packed && (product->m == 1 || product->n == 1))
+    run_vector (product, x, w, y);
+  else if (product->n == 1 && product->m > 1)
+    run_rows (product, x, w, bias, residual, y);
+  else
+    run (product, x, w, bias, residual, y);
 }
 
 /* Weights */

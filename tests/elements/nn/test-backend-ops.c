@@ -17,8 +17,8 @@ typedef struct {
   guint m, out, in;
 } Shape;
 
-static const Shape shapes[] = { { 1, 1, 1 }, { 1, 96, 384 }, { 13, 33, 29 }, { 24, 32, 64 },
-  { 50, 70, 95 }, { 150, 64, 30 }, { 200, 37, 19 } };
+static const Shape shapes[] = { { 1, 1, 1 }, { 9, 1, 12 }, { 1, 96, 384 }, { 13, 33, 29 },
+  { 24, 32, 64 }, { 50, 70, 95 }, { 150, 64, 30 }, { 200, 37, 19 } };
 
 typedef void (*Each) (const SeedBackend *backend);
 
