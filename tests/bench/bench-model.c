@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One model, run when asked, so that another program can let it take turns with others:
- *   bench-model run FOLDER BATCH [THREADS]          a model folder, inference
- *   bench-model train SIZE IMAGE-SIZE BATCH [THREADS]  a step of training of a named size
- * Says "ready BACKEND" (and the precision, unless it is f32) when it is. For each line with a
- * number N on standard input it runs N times and prints a line with the ns that each took. Ends at
- * the end of input.
+ *   bench-model run FOLDER BATCH [THREADS [PRECISION]]: a model folder, inference
+ *   bench-model train SIZE IMAGE-SIZE BATCH [THREADS [PRECISION]]: steps of training, a named size
+ *
+ * PRECISION is float32 (the default), bfloat16 or int8. Says "ready BACKEND" (and the precision,
+ * unless it is float32) when it is. For each line with a number N on standard input it runs N times
+ * and prints a line with the ns that each took. Ends at the end of input.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "bench-util.h"
 #include "nn/backend.h"
 #include "nn/optim.h"
+#include "nn/vit-weights.h"
 
 #define MAX_RUNS 10000
 #define LEARNING_RATE 1e-4
@@ -24,6 +26,8 @@
 typedef struct {
   guint batch;
   guint8 *words;
+  const char *precision;
+  const SeedBackend *backend;
 
   SeedModel *model; /* inference */
   SeedSession *session;
@@ -58,10 +62,11 @@ static void
 open_model (Bench *b, const char *folder, guint batch)
 {
   g_autoptr (GError) error = NULL;
+  SeedModelOptions options = { .precision = b->precision };
   const SeedModelInfo *info;
 
   b->batch = batch;
-  b->model = seed_model_load (folder, &error);
+  b->model = seed_model_load_full (folder, &options, &error);
   if (!b->model)
     die (error);
   b->session = seed_session_new (b->model, batch, &error);
@@ -88,7 +93,7 @@ open_training (Bench *b, const char *size, guint image_size, guint batch)
   seed_vit_config_normalisation (&b->config, b->scale, b->shift);
   seed_params_init (&b->params);
   seed_vit_append_params (&b->config, &b->params);
-  b->vit = seed_vit_new (&b->config, &b->params, batch, TRUE, &error);
+  b->vit = seed_vit_new_with (&b->config, &b->params, batch, TRUE, b->backend, &error);
   if (!b->vit)
     die (error);
   b->values = g_new0 (real, b->params.total);
@@ -139,10 +144,17 @@ bench_clear (Bench *b)
 static int
 usage (void)
 {
-  fprintf (stderr, "usage: bench-model run FOLDER BATCH [THREADS]\n"
-                   "       bench-model train SIZE IMAGE-SIZE BATCH [THREADS]\n");
+  fprintf (stderr, "usage: bench-model run FOLDER BATCH [THREADS [PRECISION]]\n"
+                   "       bench-model train SIZE IMAGE-SIZE BATCH [THREADS [PRECISION]]\n");
   return 2;
 }
+
+/* As peers.py calls them; float32 goes without saying. */
+static const char *const short_names[SEED_N_PRECISIONS] = {
+  [SEED_PRECISION_FLOAT32] = "",
+  [SEED_PRECISION_BFLOAT16] = " bf16",
+  [SEED_PRECISION_INT8] = " int8",
+};
 
 int
 main (int argc, char **argv)
@@ -150,17 +162,22 @@ main (int argc, char **argv)
   gboolean train = argc > 1 && g_str_equal (argv[1], "train");
   int n_fixed = train ? 5 : 4;
   char line[32];
+  g_autoptr (GError) error = NULL;
   Bench b = { 0 };
 
-  if (argc < n_fixed || argc > n_fixed + 1 || (!train && !g_str_equal (argv[1], "run")))
+  if (argc < n_fixed || argc > n_fixed + 2 || (!train && !g_str_equal (argv[1], "run")))
     return usage ();
   if (argc > n_fixed)
     seed_pool_configure ((guint) MAX (1, atoi (argv[n_fixed])));
+  b.precision = argc > n_fixed + 1 ? argv[n_fixed + 1] : "float32";
+  b.backend = seed_backend_choose (NULL, b.precision, !train, NULL, &error);
+  if (!b.backend)
+    die (error);
   if (train)
     open_training (&b, argv[2], (guint) MAX (1, atoi (argv[3])), (guint) MAX (1, atoi (argv[4])));
   else
     open_model (&b, argv[2], (guint) MAX (1, atoi (argv[3])));
-  printf ("ready %s\n", seed_backend_get ()->name);
+  printf ("ready %s%s\n", b.backend->name, short_names[b.backend->precision]);
   fflush (stdout);
   while (fgets (line, sizeof line, stdin)) {
     for (int i = CLAMP (atoi (line), 0, MAX_RUNS); i > 0; i--) {

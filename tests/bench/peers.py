@@ -66,9 +66,9 @@ class Contender:
 class Ours(Contender):
     """bench-model in a process of its own, which waits while others run."""
 
-    def __init__(self, build, arguments, threads):
+    def __init__(self, build, arguments, threads, precision):
         self.process = subprocess.Popen(
-            [os.path.join(build, "tests/bench/bench-model"), *arguments, str(threads)],
+            [os.path.join(build, "tests/bench/bench-model"), *arguments, str(threads), precision],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ready = self.process.stdout.readline().split()
         if not ready or ready[0] != "ready":
@@ -83,6 +83,16 @@ class Ours(Contender):
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def ours_in(precisions, build, arguments, notes):
+    contenders = []
+    for precision in precisions:
+        try:
+            contenders.append(Ours(build, arguments, THREADS, precision))
+        except RuntimeError as error:  # a processor that does not multiply in it
+            notes.append(f"SEED {precision}: {error}")
+    return contenders
 
 
 def fastest(candidates, notes):
@@ -255,7 +265,8 @@ def inference_case(arguments, name, timm_name, ours, batch, folder, results, not
         static, dynamic = quantise(path, batch)
     except Exception as error:
         notes.append(f"{name}: no int8 model: {type(error).__name__}: {error}")
-    contenders = [Ours(arguments.build, ["run", seed_model, str(batch)], THREADS)]
+    contenders = ours_in(("float32", "bfloat16", "int8"), arguments.build,
+                         ["run", seed_model, str(batch)], notes)
     contenders += openvino_contenders(path, static, x, notes)
     contenders += onnxruntime_contenders(path, static, dynamic, x, notes)
     contenders += torch_contenders(model, x, notes)
@@ -266,7 +277,8 @@ def inference_case(arguments, name, timm_name, ours, batch, folder, results, not
 
 
 def training_case(arguments, results, notes):
-    contenders = [Ours(arguments.build, ["train", "tiny", "224", "32"], THREADS)]
+    contenders = ours_in(("float32", "bfloat16"), arguments.build, ["train", "tiny", "224", "32"],
+                         notes)
     contenders += training_contenders(notes)
     take_turns(contenders, arguments.rounds)
     report("training step, ViT-Ti/16, batch 32", contenders, results)
