@@ -376,10 +376,23 @@ seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights, const floa
   return seed_vit_rows (vit);
 }
 
+void
+seed_vit_pack (SeedVit *vit, const real *values)
+{
+  seed_vit_weights_pack (vit->weights, values);
+}
+
+const real *
+seed_vit_run (
+    SeedVit *vit, const float scale[3], const float shift[3], const guint8 *words, guint n)
+{
+  return seed_vit_forward_packed (vit, vit->weights, scale, shift, words, n);
+}
+
 const real *
 seed_vit_forward (SeedVit *vit, const real *values, const float scale[3], const float shift[3],
     const guint8 *words, guint n)
 {
-  seed_vit_weights_pack (vit->weights, values);
-  return seed_vit_forward_packed (vit, vit->weights, scale, shift, words, n);
+  seed_vit_pack (vit, values);
+  return seed_vit_run (vit, scale, shift, words, n);
 }

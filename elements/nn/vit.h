@@ -128,6 +128,15 @@ const real *seed_vit_forward (SeedVit *vit, const real *values, const float scal
     const float shift[3], const guint8 *words, guint n);
 
 /*
+ * The two halves of seed_vit_forward, for who runs the same values more than once: packing them for
+ * the backend, which may copy every weight, and running what was packed last. @values must stay as
+ * they are for as long as they are run.
+ */
+void seed_vit_pack (SeedVit *vit, const real *values);
+const real *seed_vit_run (
+    SeedVit *vit, const float scale[3], const float shift[3], const guint8 *words, guint n);
+
+/*
  * After a forward of the same @values, @words and @n in a workspace made with @train: given
  * @d_out [n, T, d], the gradient of a loss with respect to what forward returned, ADDS the
  * gradient with respect to every parameter to @grads (flat, laid out as @values).

@@ -29,6 +29,7 @@ typedef struct {
   SeedWeightsFollower *follower; /* PAUSED and up */
   SeedWeights *fixed;            /* with model: what it loaded */
   SeedWeights *weights;          /* in use */
+  gboolean packed;               /* the workspace has taken them */
   SeedParams params;             /* of shape; empty until known */
   SeedStudent *student;
   SeedFeaturesInfo out;
@@ -46,6 +47,7 @@ typedef struct {
   guint target_batch; /* negotiated */
   gboolean target_eos, flushing, running;
   gboolean finished; /* no more steps */
+  guint64 memory_bytes;
   gint64 last_step_us;
   double images_per_s;
   SeedTrainerReport last;

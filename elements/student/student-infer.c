@@ -6,11 +6,6 @@
 GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 #define GST_CAT_DEFAULT seed_student_debug
 
-static const SeedExtraTensor head_tensors[] = {
-  { "embed_head.weight", TRUE, 2, { 0, 0 } },
-  { "embed_head.bias", FALSE, 1, { 0 } },
-};
-
 static char *
 base_name (const char *folder)
 {
@@ -26,7 +21,7 @@ load_checkpoint (SeedStudentElement *self, GError **error)
   SeedStudentShape shape;
 
   if (!seed_checkpoint_load (
-          &checkpoint, self->model, head_tensors, G_N_ELEMENTS (head_tensors), error))
+          &checkpoint, self->model, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error))
     return FALSE;
   shape.vit = checkpoint.config;
   shape.embed_dim = (guint) seed_params_lookup (&checkpoint.params, "embed_head.weight")->shape[0];
@@ -162,6 +157,7 @@ static void
 drop_workspace (SeedStudentInfer *infer)
 {
   g_clear_pointer (&infer->student, seed_student_free);
+  infer->packed = FALSE;
   if (infer->pool)
     gst_buffer_pool_set_active (infer->pool, FALSE);
   gst_clear_object (&infer->pool);
@@ -243,6 +239,7 @@ update_weights (SeedStudentElement *self, guint n_items)
       return FALSE;
     /* a batch is served with the version due at its first frame */
     if (i == 0) {
+      infer->packed = infer->packed && next == infer->weights;
       seed_weights_unref (infer->weights);
       infer->weights = next;
     } else {
@@ -281,8 +278,11 @@ run_student (SeedStudentElement *self, GstBuffer *words, GstBuffer *out, guint n
     gst_buffer_unmap (words, &map);
     return FALSE;
   }
-  embedding =
-      seed_student_forward (infer->student, infer->weights->values, map.data, n_images, &hidden);
+  if (!infer->packed) {
+    seed_student_set_values (infer->student, infer->weights->values);
+    infer->packed = TRUE;
+  }
+  embedding = seed_student_forward (infer->student, map.data, n_images, &hidden);
   memcpy (features.summary.data, embedding, features.summary.size);
   if (features.tokens.data)
     copy_tokens (self, hidden, n_images, (float *) features.tokens.data);

@@ -56,6 +56,15 @@ current_version (SeedTrainer *trainer)
       seed_trainer_get_step (trainer), NULL);
 }
 
+/* Kept beside the trainer: statistics are asked for from any thread, at any time. */
+static void
+note_memory (SeedStudentTrain *train)
+{
+  g_mutex_lock (&train->lock);
+  train->memory_bytes = train->trainer ? seed_trainer_memory_bytes (train->trainer) : 0;
+  g_mutex_unlock (&train->lock);
+}
+
 gboolean
 seed_student_train_open (SeedStudentElement *self)
 {
@@ -72,6 +81,7 @@ seed_student_train_open (SeedStudentElement *self)
   }
   first = current_version (trainer);
   train->trainer = g_steal_pointer (&trainer);
+  note_memory (train);
   g_free (self->model_name);
   self->model_name = g_strdup (GST_OBJECT_NAME (self));
   seed_student_element_set_shape (self, &config.shape);
@@ -170,6 +180,7 @@ void
 seed_student_train_close (SeedStudentElement *self)
 {
   g_clear_pointer (&self->train.trainer, seed_trainer_free);
+  note_memory (&self->train);
 }
 
 gboolean
@@ -191,6 +202,7 @@ seed_student_train_set_caps (SeedStudentElement *self)
     post_error (self, "cannot make room for a batch", error);
     return FALSE;
   }
+  note_memory (train);
   seed_weights_hub_set_batch (train->hub, self->in.batch);
   return gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
 }
@@ -431,10 +443,7 @@ seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
         train->last.loss, "loss-similarity", G_TYPE_DOUBLE, train->last.loss_similarity, "lr",
         G_TYPE_DOUBLE, train->last.lr, "grad-norm", G_TYPE_DOUBLE, train->last.grad_norm,
         "images-per-s", G_TYPE_DOUBLE, train->images_per_s, NULL);
+  if (train->memory_bytes)
+    gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64, train->memory_bytes, NULL);
   g_mutex_unlock (&train->lock);
-  GST_OBJECT_LOCK (self);
-  if (train->trainer)
-    gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64,
-        (guint64) seed_trainer_memory_bytes (train->trainer), NULL);
-  GST_OBJECT_UNLOCK (self);
 }

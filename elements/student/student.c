@@ -14,11 +14,17 @@ struct _SeedStudent {
   SeedVit *vit;
   float scale[3], shift[3];
   guint max_batch, n;
+  const real *values; /* packed in vit */
   const real *hidden; /* of the last forward, the transformer's */
   real *embedding;    /* [max_batch, E] */
   real *norm;         /* [max_batch] */
   real *d_head;       /* train: [max_batch, E] */
   real *d_hidden;     /* train: [max_batch, 1+N, d]; rows other than CLS stay zero */
+};
+
+const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS] = {
+  { "embed_head.weight", TRUE, 2, { 0, 0 } },
+  { "embed_head.bias", FALSE, 1, { 0 } },
 };
 
 gboolean
@@ -40,8 +46,11 @@ seed_student_append_params (const SeedStudentShape *shape, SeedParams *params)
   gsize dims[2] = { shape->embed_dim, shape->vit.dim };
 
   seed_vit_append_params (&shape->vit, params);
-  seed_params_append (params, "embed_head.weight", TRUE, 2, dims);
-  seed_params_append (params, "embed_head.bias", FALSE, 1, dims);
+  for (guint i = 0; i < SEED_STUDENT_N_HEAD_TENSORS; i++) {
+    const SeedExtraTensor *tensor = &seed_student_head_tensors[i];
+
+    seed_params_append (params, tensor->name, tensor->decay, tensor->n_dims, dims);
+  }
 }
 
 static gsize
@@ -126,23 +135,30 @@ normalise_rows (real *rows, real *norms, guint n, guint dim)
   }
 }
 
+void
+seed_student_set_values (SeedStudent *student, const real *values)
+{
+  student->values = values;
+  seed_vit_pack (student->vit, values);
+}
+
 const real *
-seed_student_forward (
-    SeedStudent *student, const real *values, const guint8 *words, guint n, const real **hidden)
+seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const real **hidden)
 {
   guint e = student->shape.embed_dim, d = student->shape.vit.dim;
-  const real *bias = values + student->head_bias->offset;
+  const real *bias, *weight;
 
+  g_return_val_if_fail (student->values, NULL);
   g_return_val_if_fail (n >= 1 && n <= student->max_batch, NULL);
 
+  bias = student->values + student->head_bias->offset;
+  weight = student->values + student->head_weight->offset;
   student->n = n;
-  student->hidden =
-      seed_vit_forward (student->vit, values, student->scale, student->shift, words, n);
+  student->hidden = seed_vit_run (student->vit, student->scale, student->shift, words, n);
   for (guint i = 0; i < n; i++)
     memcpy (student->embedding + (gsize) i * e, bias, e * sizeof (real));
   real_gemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int) n, (int) e, (int) d, 1, student->hidden,
-      (int) hidden_stride (student), values + student->head_weight->offset, (int) d, 1,
-      student->embedding, (int) e);
+      (int) hidden_stride (student), weight, (int) d, 1, student->embedding, (int) e);
   normalise_rows (student->embedding, student->norm, n, e);
   if (hidden)
     *hidden = student->hidden;
@@ -166,8 +182,7 @@ normalise_rows_backward (
 }
 
 void
-seed_student_backward (
-    SeedStudent *student, const real *values, const real *d_embedding, real *grads)
+seed_student_backward (SeedStudent *student, const real *d_embedding, real *grads)
 {
   guint e = student->shape.embed_dim, d = student->shape.vit.dim, n = student->n;
   int stride = (int) hidden_stride (student);
@@ -182,7 +197,7 @@ seed_student_backward (
   real_gemm (CblasRowMajor, CblasTrans, CblasNoTrans, (int) e, (int) d, (int) n, 1, student->d_head,
       (int) e, student->hidden, stride, 1, grads + student->head_weight->offset, (int) d);
   real_gemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, (int) n, (int) d, (int) e, 1,
-      student->d_head, (int) e, values + student->head_weight->offset, (int) d, 0,
+      student->d_head, (int) e, student->values + student->head_weight->offset, (int) d, 0,
       student->d_hidden, stride);
-  seed_vit_backward (student->vit, values, student->d_hidden, grads);
+  seed_vit_backward (student->vit, student->values, student->d_hidden, grads);
 }

@@ -34,13 +34,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedStudent, seed_student_free)
 gsize seed_student_memory_bytes (const SeedStudent *student);
 
 /*
- * @values: the flat parameters; @words: uint8 [n, N, 3*P*P]. Returns unit rows [n, E], valid until
- * the next call; *@hidden (may be NULL) is set to the transformer's output [n, 1+N, d].
+ * Takes the flat parameters for the forwards that follow. Not free: call it when they change, and
+ * not for every batch. @values must stay as they are until the last of these forwards.
  */
-const real *seed_student_forward (
-    SeedStudent *student, const real *values, const guint8 *words, guint n, const real **hidden);
+void seed_student_set_values (SeedStudent *student, const real *values);
 
-/* After a forward of the same arguments with @train: adds to @grads, given dL/d(unit rows) [n, E].
+/*
+ * @words: uint8 [n, N, 3*P*P]. Returns unit rows [n, E], valid until the next call; *@hidden (may
+ * be NULL) is set to the transformer's output [n, 1+N, d].
  */
-void seed_student_backward (
-    SeedStudent *student, const real *values, const real *d_embedding, real *grads);
+const real *
+seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const real **hidden);
+
+/* After a forward with @train: adds to @grads, given dL/d(unit rows) [n, E]. */
+void seed_student_backward (SeedStudent *student, const real *d_embedding, real *grads);
+
+/* The tensors of a checkpoint that are not the transformer's. */
+#define SEED_STUDENT_N_HEAD_TENSORS 2
+extern const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS];

@@ -7,11 +7,6 @@
 #define STATE_FILE "state.safetensors"
 #define STATE_FORMAT "seed.student.state.v1"
 
-static const SeedExtraTensor head_tensors[] = {
-  { "embed_head.weight", TRUE, 2, { 0, 0 } },
-  { "embed_head.bias", FALSE, 1, { 0 } },
-};
-
 /* The flat arrays of a state, in the order of its tensors. */
 enum { STATE_VALUES, STATE_MOMENT1, STATE_MOMENT2, STATE_EMA, N_STATE_ARRAYS };
 
@@ -70,7 +65,7 @@ gboolean
 seed_trainer_save (const SeedTrainer *trainer, const char *folder, GError **error)
 {
   return seed_checkpoint_save (folder, &trainer->config.shape.vit, &trainer->params, trainer->ema,
-             head_tensors, G_N_ELEMENTS (head_tensors), error) &&
+             seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error) &&
          save_state (trainer, folder, error);
 }
 
@@ -164,7 +159,8 @@ seed_trainer_load_model (SeedTrainer *trainer, const char *folder, GError **erro
   SeedCheckpoint checkpoint = { 0 };
   gboolean ok;
 
-  if (!seed_checkpoint_load (&checkpoint, folder, head_tensors, G_N_ELEMENTS (head_tensors), error))
+  if (!seed_checkpoint_load (
+          &checkpoint, folder, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error))
     return FALSE;
   ok = same_network (trainer, &checkpoint);
   if (ok) {

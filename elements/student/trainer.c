@@ -119,13 +119,16 @@ static void
 compute_gradients (SeedTrainer *trainer, const guint8 *words, const float *target, guint b,
     SeedTrainerReport *report)
 {
-  const float *z = seed_student_forward (trainer->student, trainer->values, words, 2 * b, NULL);
+  const float *z;
+
+  seed_student_set_values (trainer->student, trainer->values); /* the last step changed them */
+  z = seed_student_forward (trainer->student, words, 2 * b, NULL);
 
   memset (trainer->grads, 0, trainer->params.total * sizeof (float));
   report->loss_similarity = seed_similarity_loss (z, target, b, trainer->config.shape.embed_dim,
       trainer->config.temperature, trainer->d_embedding, trainer->scratch);
   report->loss = report->loss_similarity;
-  seed_student_backward (trainer->student, trainer->values, trainer->d_embedding, trainer->grads);
+  seed_student_backward (trainer->student, trainer->d_embedding, trainer->grads);
   report->grad_norm =
       seed_gradient_clip (trainer->grads, trainer->params.total, trainer->config.clip);
 }

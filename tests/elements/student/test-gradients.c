@@ -205,7 +205,10 @@ net_clear (Net *net)
 static double
 net_loss (Net *net, real *d_z)
 {
-  const real *z = seed_student_forward (net->student, net->values, net->words, 2 * net->b, NULL);
+  const real *z;
+
+  seed_student_set_values (net->student, net->values);
+  z = seed_student_forward (net->student, net->words, 2 * net->b, NULL);
 
   return seed_similarity_loss (
       z, net->target, net->b, net->shape.embed_dim, TAU, d_z, net->scratch);
@@ -236,7 +239,7 @@ test_whole_network (void)
 
   net_init (&net, 3);
   net_loss (&net, net.d_z);
-  seed_student_backward (net.student, net.values, net.d_z, net.grads);
+  seed_student_backward (net.student, net.d_z, net.grads);
   for (guint p = 0; p < net.params.n; p++)
     for (gsize i = 0; i < net.params.items[p].size; i += 1 + net.params.items[p].size / 64)
       check_parameter (&net, &net.params.items[p], i);
