@@ -12,6 +12,7 @@
 #include <seed/model.h>
 #include <seed/pool.h>
 
+#include "graph/params.h"
 #include "graph/plugin.h"
 #include "graph/props.h"
 #include "seed-run.h"
@@ -32,16 +33,8 @@ static gboolean
 parse_set (const char *name, const char *value, gpointer data, GError **error)
 {
   Arguments *arguments = data;
-  const char *equals = strchr (value, '=');
 
-  if (!equals || equals == value || !g_utf8_validate (value, -1, NULL)) {
-    g_set_error (
-        error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s %s: expected NAME=VALUE", name, value);
-    return FALSE;
-  }
-  g_hash_table_replace (
-      arguments->run.set, g_strndup (value, (gsize) (equals - value)), g_strdup (equals + 1));
-  return TRUE;
+  return seed_params_parse_set (arguments->run.set, name, value, error);
 }
 
 static gboolean

@@ -8,6 +8,7 @@
 #include <json-glib/json-glib.h>
 
 #include "graph/graph.h"
+#include "graph/params.h"
 #include "graph/plugin.h"
 
 enum { EXIT_GOOD, EXIT_ERRORS, EXIT_WRONG_USAGE };
@@ -22,16 +23,8 @@ static gboolean
 parse_set (const char *name, const char *value, gpointer data, GError **error)
 {
   CheckArguments *arguments = data;
-  const char *equals = strchr (value, '=');
 
-  if (!equals || equals == value || !g_utf8_validate (value, -1, NULL)) {
-    g_set_error (
-        error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s %s: expected NAME=VALUE", name, value);
-    return FALSE;
-  }
-  g_hash_table_replace (
-      arguments->set, g_strndup (value, (gsize) (equals - value)), g_strdup (equals + 1));
-  return TRUE;
+  return seed_params_parse_set (arguments->set, name, value, error);
 }
 
 static gboolean

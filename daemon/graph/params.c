@@ -198,3 +198,17 @@ seed_params_apply (SeedYaml *root, GHashTable *set, SeedDiagnostics *diagnostics
   g_ptr_array_unref (params.names);
   g_hash_table_unref (params.values);
 }
+
+gboolean
+seed_params_parse_set (GHashTable *set, const char *option, const char *text, GError **error)
+{
+  const char *equals = strchr (text, '=');
+
+  if (!equals || equals == text || !g_utf8_validate (text, -1, NULL)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s %s: expected NAME=VALUE",
+        option, text);
+    return FALSE;
+  }
+  g_hash_table_replace (set, g_strndup (text, (gsize) (equals - text)), g_strdup (equals + 1));
+  return TRUE;
+}

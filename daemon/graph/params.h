@@ -15,4 +15,11 @@ G_BEGIN_DECLS
 
 void seed_params_apply (SeedYaml *root, GHashTable *set, SeedDiagnostics *diagnostics);
 
+/**
+ * Adds what the command line option @option (for the error) says, "NAME=VALUE", to @set, whose keys
+ * and values are owned strings. G_OPTION_ERROR_BAD_VALUE when @text is no such thing.
+ */
+gboolean
+seed_params_parse_set (GHashTable *set, const char *option, const char *text, GError **error);
+
 G_END_DECLS
