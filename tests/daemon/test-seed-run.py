@@ -8,9 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import tap  # pylint: disable=wrong-import-position
 
 SOURCE = os.environ.get("SEED_SOURCE_DIR") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -354,25 +355,8 @@ def test_progress_on_a_terminal(folder):
     assert len([line for line in lines if re.match(r"test 00:00:0\d  src [\d.]+ fps", line)]) >= 2, lines
 
 
-def main(tests):
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, test in enumerate(tests, 1):
-        name = test.__name__.removeprefix("test_").replace("_", "-")
-        try:
-            with tempfile.TemporaryDirectory(prefix="seed-") as folder:
-                test(folder)
-            print(f"ok {number} {name}", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print("# " + line)
-            print(f"not ok {number} {name}", flush=True)
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main([test_usage, test_broken_graph_starts_nothing, test_bomb_is_refused_quickly,
+    tap.main([test_usage, test_broken_graph_starts_nothing, test_bomb_is_refused_quickly,
           test_model_that_does_not_load, test_dot, test_check,
           test_check_names_links_that_cannot_meet, test_tee_and_fan_in, test_leaky_queues_add_up,
           test_error_names_the_stage, test_streams_that_fail_are_named,

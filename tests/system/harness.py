@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""What the system tests share: TAP, the programs of a build, a subscriber, graphs on disk."""
+"""What the system tests share: the programs of a build, a subscriber, graphs on disk."""
 import json
 import os
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
 
 import zmq
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import tap  # pylint: disable=wrong-import-position
 
 SOURCE = os.environ.get("SEED_SOURCE_DIR") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(SOURCE, "build"))
 SEED_RUN = os.path.join(BUILD, "daemon", "seed-run")
-SEEDCTL = os.path.join(BUILD, "daemon", "seedctl")
 MAKE_MODEL = os.path.join(BUILD, "tests", "tools", "seed-make-random-model")
 IMAGES = os.path.join(SOURCE, "tests", "data", "images")
 MEDIA = os.path.join(SOURCE, "tests", "data", "media")
@@ -120,21 +119,3 @@ def assert_seq_without_gaps(messages):
     for topic, header, _ in messages:
         assert header["seq"] == last.get(topic, -1) + 1, (topic, header["seq"], last.get(topic))
         last[topic] = header["seq"]
-
-
-def main(tests):
-    """Runs test functions, each with a folder of its own; speaks TAP."""
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, test in enumerate(tests, 1):
-        name = test.__name__.removeprefix("test_").replace("_", "-")
-        try:
-            with tempfile.TemporaryDirectory(prefix="seed-") as folder:
-                test(folder)
-            print(f"ok {number} {name}", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print("# " + line)
-            print(f"not ok {number} {name}", flush=True)
-    sys.exit(1 if failed else 0)

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from harness import IMAGES, SOURCE, Run, assert_ledger_adds_up, main, of_kind, random_model, write
+from harness import IMAGES, SOURCE, Run, assert_ledger_adds_up, of_kind, random_model, tap, write
 
 STEPS = 250
 NEIGHBOURS = 8
@@ -86,4 +86,4 @@ def test_loss_halves_and_neighbours_agree(folder):
 
 
 if __name__ == "__main__":
-    main([test_loss_halves_and_neighbours_agree])
+    tap.main([test_loss_halves_and_neighbours_agree])

@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: MIT
 """One graph from a real clip to a subscriber in another language: what arrives, twice the same."""
 import os
-import shutil
 import signal
 import struct
-import subprocess
 
-from harness import (MEDIA, Run, Subscriber, assert_ledger_adds_up, assert_seq_without_gaps, main,
-                     of_kind, random_model, seed_run, write)
+from harness import (MEDIA, Run, assert_ledger_adds_up, assert_seq_without_gaps, of_kind,
+                     random_model, seed_run, tap, write)
 
 CLIP = os.path.join(MEDIA, "realshort.mp4")
 CLIP_FRAMES = 36
@@ -144,5 +142,5 @@ def test_interrupted_run_drains(folder):
 
 
 if __name__ == "__main__":
-    main([test_one_message_per_frame, test_deterministic_twice, test_bad_stream_leaves_the_others,
+    tap.main([test_one_message_per_frame, test_deterministic_twice, test_bad_stream_leaves_the_others,
           test_all_streams_bad_fails, test_truncated_teacher_named, test_interrupted_run_drains])
