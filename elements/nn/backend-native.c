@@ -38,18 +38,19 @@ typedef struct {
 } Blocks;
 
 /* Lines are multiplied so much faster that weights must be read less often. */
-static const Blocks strip_blocks = { 96, 1024, 256, 1 }, line_blocks = { 256, 256, 768, 32 };
+static const Blocks strip_blocks = { 112, 1024, 256, 1 }, line_blocks = { 256, 256, 768, 32 };
 
+/* By a table that knows nothing else. */
 static gboolean
-takes_lines (SeedPrecision precision)
+wants_lines (SeedPrecision precision)
 {
-  return precision != SEED_PRECISION_FLOAT32 && seed_tiles_get ()->line_rows;
+  return precision != SEED_PRECISION_FLOAT32 && seed_tiles_get ()->takes_lines[precision];
 }
 
 static const Blocks *
 blocks_for (SeedPrecision precision)
 {
-  return takes_lines (precision) ? &line_blocks : &strip_blocks;
+  return wants_lines (precision) ? &line_blocks : &strip_blocks;
 }
 
 /* Weights */
@@ -173,22 +174,35 @@ pack_strips (SeedPrecision precision, SeedRowsType type, const void *x, gsize st
 }
 
 /*
- * Makes @x [tile->m, k] the left factor of @tile, in @space for so many units. Whole lines of
- * bfloat16 are taken where they lie.
+ * Whether rows are lines as they lie there. Floats a multiple of a page apart would all want the
+ * same places of the nearest cache.
  */
+static gboolean
+are_lines (SeedPrecision precision, SeedRowsType type, gsize stride, gsize k)
+{
+  if (!seed_tiles_get ()->takes_lines[precision])
+    return FALSE;
+  if (precision == SEED_PRECISION_FLOAT32)
+    return stride % 1024 != 0;
+  return type == SEED_ROWS_BF16 && k % (2 * SEED_TILE_UNITS) == 0 && stride % 2 == 0;
+}
+
+/* Makes @x [tile->m, k] the left factor of @tile, in @space for so many units if need be. */
 static void
 take_left (SeedPrecision precision, SeedTile *tile, SeedRowsType type, const void *x, gsize stride,
     gsize k, guint32 *space)
 {
   tile->a = space;
-  if (!takes_lines (precision)) {
-    pack_strips (precision, type, x, stride, tile->m, k, space);
-  } else if (type == SEED_ROWS_BF16 && k % (2 * SEED_TILE_UNITS) == 0 && stride % 2 == 0) {
+  tile->lines = TRUE;
+  if (are_lines (precision, type, stride, k)) {
     tile->a = x;
-    tile->a_stride = stride / 2;
-  } else {
+    tile->a_stride = stride / seed_tile_unit (precision);
+  } else if (wants_lines (precision)) {
     seed_tiles_get ()->line_rows (type, x, stride, tile->m, k, space);
     tile->a_stride = tile->units;
+  } else {
+    tile->lines = FALSE;
+    pack_strips (precision, type, x, stride, tile->m, k, space);
   }
 }
 
@@ -213,8 +227,9 @@ linear_block (const SeedPackedLinear *packed, SeedTile *tile, const void *x, gsi
 
     tiles->quantise (x_type, x, x_stride, tile->m, packed->in, bytes, stride, scale);
     tile->row_scale = scale;
-    if (takes_lines (SEED_PRECISION_INT8)) {
+    if (wants_lines (SEED_PRECISION_INT8)) {
       tile->a = (const guint32 *) bytes;
+      tile->lines = TRUE;
       tile->a_stride = packed->units;
     } else {
       take_left (SEED_PRECISION_INT8, tile, x_type, bytes, stride, packed->in, space);
@@ -275,7 +290,7 @@ static Grid
 grid_for (SeedPrecision precision, guint m, guint n, gsize k, guint tasks_per_thread)
 {
   guint threads = seed_pool_n_threads ();
-  guint strip = takes_lines (precision) ? line_blocks.align : SEED_TILE_ROWS;
+  guint strip = wants_lines (precision) ? line_blocks.align : SEED_TILE_ROWS;
   guint n_tasks = threads * tasks_per_thread, most = (m + strip - 1) / strip;
   guint panels = (n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS;
   Grid grid = { 1, 1 };
@@ -366,8 +381,9 @@ pack_a (SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange de
     return;
   }
   tile->a = space;
-  if (takes_lines (precision)) {
+  if (wants_lines (precision)) {
     tiles->line_columns (g->a_type, a, g->stride_a, (guint) rows.n, depth.n, space);
+    tile->lines = TRUE;
     tile->a_stride = tile->units;
   } else {
     tiles->pack_columns (
@@ -586,10 +602,11 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
   take_left (precision, &scores, a->type, seed_rows_at (a->type, a->q, rows.begin * a->stride),
       a->stride, a->dim, h->queries);
   tiles->multiply[precision](&scores);
-  if (takes_lines (precision)) {
+  if (wants_lines (precision)) {
     tiles->softmax_lines (
         h->scores, h->score_stride, scores.m, a->n_keys, a->scale, causal, h->inverse);
     mix.a = (const guint32 *) h->scores;
+    mix.lines = TRUE;
     mix.a_stride = h->score_stride;
     mix.row_scale = h->inverse;
   } else {

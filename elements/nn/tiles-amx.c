@@ -387,6 +387,7 @@ make (gpointer unused)
     return NULL;
   tiles = *seed_tiles_avx512 ();
   tiles.name = "amx";
+  tiles.takes_lines[SEED_PRECISION_BFLOAT16] = tiles.takes_lines[SEED_PRECISION_INT8] = TRUE;
   tiles.line_rows = line_rows;
   tiles.line_columns = line_columns;
   tiles.multiply[SEED_PRECISION_BFLOAT16] = multiply_bfloat16;

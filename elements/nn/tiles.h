@@ -9,8 +9,8 @@
  *
  * Packed matrices are made of units of 4 bytes along k: one float, two bfloat16 or four bytes, what
  * one lane of a dot-product instruction takes. A *strip* holds up to SEED_TILE_ROWS rows of the
- * left factor, unit by unit: [k units, rows]; a table that has line_rows wants *lines* instead, but
- * for float32: [rows, k units], with any stride between them. A *panel* holds SEED_TILE_COLUMNS
+ * left factor, unit by unit: [k units, rows]; where a table takes *lines*, the left factor is [rows,
+ * k units] instead, with any stride between rows. A *panel* holds SEED_TILE_COLUMNS
  * columns of the right one: [k units, SEED_TILE_COLUMNS], with zeros where there are fewer columns.
  * Left bytes are unsigned with 128 for zero, right ones signed. Units of less than a float are
  * filled up with zeros to a multiple of SEED_TILE_UNITS.
@@ -65,9 +65,9 @@ typedef struct {
   const guint32 *b;
   guint m, n;
   gsize units;                /* along k */
+  gboolean lines;             /* a is lines, a_stride units from one to the next */
   gsize a_stride;             /* 0: strips one after another, each as wide as it has rows; else:
-                               * all rows are one strip, and so wide; lines: units from one to the
-                               * next */
+                               * all rows are one strip, and so wide */
   gsize panel_stride;         /* units from one panel to the next */
   const float *row_scale;     /* [m] int8; else only with lines, or NULL */
   const float *column_scale;  /* [n] int8 */
@@ -84,6 +84,7 @@ typedef struct {
 
 typedef struct {
   const char *name;
+  gboolean takes_lines[SEED_N_PRECISIONS]; /* and strips no more, but for float32 */
 
   /*
    * @count rows of @k elements become columns @at.. of units [k units, width]: strips with width
@@ -101,7 +102,7 @@ typedef struct {
 
   /*
    * Lines [count, k units] of bfloat16: of @count rows of @k elements; of @k rows of @count
-   * elements. NULL when the table wants strips; else it takes int8 as quantise leaves it.
+   * elements. NULL where the table takes none. Those of int8 are what quantise leaves.
    */
   void (*line_rows) (
       SeedRowsType type, const void *x, gsize stride, guint count, gsize k, guint32 *units);
