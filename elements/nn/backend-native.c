@@ -32,13 +32,13 @@ struct _SeedPackedLinear {
 
 /* How much is packed at a time: what is used again should stay in L2. */
 typedef struct {
-  guint rows; /* of the left factor */
+  guint rows;           /* of the left factor */
   guint depth, columns; /* units along k and columns, of a gemm that packs both factors */
-  guint align; /* of rows */
+  guint align;          /* of rows */
 } Blocks;
 
 /* Lines are multiplied so much faster that weights must be read less often. */
-static const Blocks strip_blocks = { 112, 1024, 256, 1 }, line_blocks = { 256, 256, 768, 32 };
+static const Blocks strip_blocks = { 112, 1024, 256, 1 }, line_blocks = { 1024, 256, 768, 32 };
 
 /* By a table that knows nothing else. */
 static gboolean
@@ -541,8 +541,8 @@ take_heads (SeedPrecision precision, const SeedAttention *a)
 
   h.value_units = seed_tile_units (precision, a->n_keys);
   probs = QUERY_ROWS * h.value_units * sizeof (guint32);
-  scratch = seed_scratch (keys + values + queries + probs + scores + QUERY_ROWS * sizeof (float) +
-                          6 * ALIGN);
+  scratch = seed_scratch (
+      keys + values + queries + probs + scores + QUERY_ROWS * sizeof (float) + 6 * ALIGN);
   h.keys = seed_scratch_take (&scratch, keys);
   h.values = seed_scratch_take (&scratch, values);
   h.queries = seed_scratch_take (&scratch, queries);
@@ -583,7 +583,7 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
   const SeedTiles *tiles = seed_tiles_get ();
   SeedTile scores = { .b = h->keys,
     .m = (guint) rows.n,
-    .n = a->n_keys,
+    .n = (guint) h->score_stride, /* whole panels, which are quicker to store */
     .units = h->key_units,
     .panel_stride = h->key_units * SEED_TILE_COLUMNS,
     .c = h->scores,
@@ -611,8 +611,7 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
     mix.row_scale = h->inverse;
   } else {
     tiles->softmax (h->scores, h->score_stride, scores.m, a->n_keys, a->scale, causal);
-    take_left (
-        precision, &mix, SEED_ROWS_REAL, h->scores, h->score_stride, a->n_keys, h->probs);
+    take_left (precision, &mix, SEED_ROWS_REAL, h->scores, h->score_stride, a->n_keys, h->probs);
   }
   tiles->multiply[precision](&mix);
 }
@@ -625,8 +624,8 @@ attention_in (SeedPrecision precision, const SeedAttention *a)
 
   pack_head (precision, a, &h);
   for (guint b = 0; b < n_blocks; b++)
-    attend (precision, a, &h,
-        seed_split (a->n_queries, n_blocks, b, blocks_for (precision)->align));
+    attend (
+        precision, a, &h, seed_split (a->n_queries, n_blocks, b, blocks_for (precision)->align));
 }
 
 /* The three backends. int8 is for the weights; what has none is done in bfloat16. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For AMX (Intel since Sapphire Rapids): products of bfloat16 and int8 by tile registers of 16 rows
- * by 16 units. Two tiles of the left factor by two of the right one make 32 rows of a panel, so each
- * tile that is loaded is used twice. While the tile unit works, the vector units finish the sums of
- * the product before: a few rows after every step along k.
+ * by 16 units. Two tiles of the left factor by two of the right one make 32 rows of a panel, so
+ * each tile that is loaded is used twice. While the tile unit works, the vector units finish the
+ * sums of the product before: a few rows after every step along k.
  */
 #include <math.h>
 #include <string.h>
@@ -23,8 +23,9 @@
 #define TARGETS                                                                                    \
   "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma,amx-tile,amx-bf16,amx-int8"
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target(                                                \
-    "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma,amx-tile,amx-bf16,amx-int8"))), \
+#pragma clang attribute push(                                                                         \
+    __attribute__((target(                                                                            \
+        "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma,amx-tile,amx-bf16,amx-int8"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
@@ -34,10 +35,10 @@
 
 #include "nn/tiles-avx512.h"
 
-#define GROUP 16                      /* rows of a tile */
-#define LINE 64                       /* bytes of a tile's row */
-#define PANEL_LINE (2 * LINE)         /* bytes of a panel's unit row */
-#define BOTH (2 * GROUP)              /* rows of two tiles */
+#define GROUP 16              /* rows of a tile */
+#define LINE 64               /* bytes of a tile's row */
+#define PANEL_LINE (2 * LINE) /* bytes of a panel's unit row */
+#define BOTH (2 * GROUP)      /* rows of two tiles */
 #define BUFFER (BOTH * SEED_TILE_COLUMNS)
 
 /* What ldtilecfg reads: Intel's manual, volume 1, chapter 18. */
@@ -66,12 +67,14 @@ configure (guint rows)
 static void
 line_rows (SeedRowsType type, const void *x, gsize stride, guint count, gsize k, guint32 *units)
 {
-  gsize n_units = seed_tile_units (SEED_PRECISION_BFLOAT16, k), size = type == SEED_ROWS_BF16 ? 2 : 4;
+  gsize n_units = seed_tile_units (SEED_PRECISION_BFLOAT16, k),
+        size = type == SEED_ROWS_BF16 ? 2 : 4;
 
   for (guint r = 0; r < count; r++, units += n_units)
     for (gsize u = 0; u < n_units; u += LANES)
-      _mm512_storeu_si512 (units + u, load_units (SEED_PRECISION_BFLOAT16, type,
-                                          (const char *) x + (r * stride + 2 * u) * size, k - 2 * u));
+      _mm512_storeu_si512 (
+          units + u, load_units (SEED_PRECISION_BFLOAT16, type,
+                         (const char *) x + (r * stride + 2 * u) * size, k - 2 * u));
 }
 
 /* 16 columns at a time, in pairs of rows: their transpose is 16 lines of 16 units. */
@@ -79,7 +82,8 @@ static ALWAYS_INLINE void
 line_columns_in (
     SeedRowsType type, const char *x, gsize stride, guint count, gsize k, guint32 *units)
 {
-  gsize n_units = seed_tile_units (SEED_PRECISION_BFLOAT16, k), size = type == SEED_ROWS_BF16 ? 2 : 4;
+  gsize n_units = seed_tile_units (SEED_PRECISION_BFLOAT16, k),
+        size = type == SEED_ROWS_BF16 ? 2 : 4;
 
   for (gsize u = 0; u < n_units; u += LANES)
     for (guint c = 0; c < count; c += LANES) {
@@ -138,9 +142,15 @@ typedef struct {
   guint next;    /* to be finished */
 } Sums;
 
+/* What is wanted from afar before it is needed: @share lines of cache for every step. */
+typedef struct {
+  const char *next;
+  guint share;
+} Fetch;
+
 static ALWAYS_INLINE __m512
-value_of (SeedPrecision precision, const SeedTile *t, const float *x, guint row, guint at,
-    __mmask16 mask)
+value_of (
+    SeedPrecision precision, const SeedTile *t, const float *x, guint row, guint at, __mmask16 mask)
 {
   __m512 y;
 
@@ -225,13 +235,22 @@ finish (SeedPrecision precision, Activation activation, const SeedTile *t, Sums 
   }                                                                                                \
   G_STMT_END
 
+/* Sums of two whole tiles that are the result as they are: nothing is left to do with them. */
+static ALWAYS_INLINE gboolean
+are_results (SeedPrecision precision, Activation activation, const SeedTile *t, guint column)
+{
+  return precision != SEED_PRECISION_INT8 && activation == PLAIN && t->c_type == SEED_ROWS_REAL &&
+         !t->bias && !t->residual && !t->row_scale && t->n - column >= SEED_TILE_COLUMNS;
+}
+
 /*
- * One or two groups of lines by the panel @b, into @out [32, SEED_TILE_COLUMNS]; meanwhile the sums
- * @before are finished.
+ * One or two groups of lines by the panel @b, into @out0 and @out1, @out_stride bytes from row to
+ * row; meanwhile the sums @before are finished.
  */
 static ALWAYS_INLINE void
 product (SeedPrecision precision, Activation activation, const SeedTile *t, const char *a0,
-    const char *a1, const char *b, float *out, Sums *before)
+    const char *a1, const char *b, float *out0, float *out1, gsize out_stride, Sums *before,
+    Fetch *fetch)
 {
   gsize stride = t->a_stride * sizeof *t->a, steps = t->units / SEED_TILE_UNITS;
   guint share = (guint) ((before->rows - before->next + steps - 1) / steps);
@@ -251,13 +270,15 @@ product (SeedPrecision precision, Activation activation, const SeedTile *t, cons
       DOT (precision, 2, 5, 6);
       DOT (precision, 3, 5, 7);
     }
+    for (guint i = 0; i < fetch->share; i++, fetch->next += LINE)
+      _mm_prefetch (fetch->next, _MM_HINT_T1);
     finish (precision, activation, t, before, share);
   }
-  _tile_stored (0, out, PANEL_LINE);
-  _tile_stored (1, out + LANES, PANEL_LINE);
+  _tile_stored (0, out0, out_stride);
+  _tile_stored (1, out0 + LANES, out_stride);
   if (a1 != a0) {
-    _tile_stored (2, out + BUFFER / 2, PANEL_LINE);
-    _tile_stored (3, out + BUFFER / 2 + LANES, PANEL_LINE);
+    _tile_stored (2, out1, out_stride);
+    _tile_stored (3, out1 + LANES, out_stride);
   }
 }
 
@@ -266,30 +287,46 @@ product (SeedPrecision precision, Activation activation, const SeedTile *t, cons
  * in common with the one before to that. A matrix of fewer rows is one group of so many.
  */
 static ALWAYS_INLINE void
-multiply_in (SeedPrecision precision, Activation activation, const SeedTile *t)
+multiply_in (SeedPrecision precision, Activation activation, const SeedTile *tile)
 {
+  const SeedTile copy = *tile, *t = &copy; /* that no store can touch */
   float out[2][BUFFER] __attribute__ ((aligned (64)));
   guint last = t->m > GROUP ? t->m - GROUP : 0, group_rows = MIN (t->m, GROUP), turn = 0;
   gsize stride = t->a_stride * sizeof *t->a;
+  guint n_products = (t->m + BOTH - 1) / BOTH;
   const guint32 *b = t->b;
   Sums before = { 0 };
 
   configure (group_rows);
-  for (guint column = 0; column < t->n; column += SEED_TILE_COLUMNS, b += t->panel_stride)
-    for (guint row = 0; row < t->m; row += BOTH, turn ^= 1) {
+  for (guint column = 0; column < t->n; column += SEED_TILE_COLUMNS, b += t->panel_stride) {
+    Fetch fetch = { (const char *) (b + t->panel_stride),
+      (2 * SEED_TILE_UNITS + n_products - 1) / n_products };
+
+    gboolean results = are_results (precision, activation, t, column);
+
+    for (guint row = 0; row < t->m; row += BOTH) {
       guint row0 = MIN (row, last), row1 = MIN (row + GROUP, last);
       gboolean both = row + GROUP < t->m;
-      const char *a = (const char *) t->a;
-      Sums sums = { .sums = out[turn],
+      const char *a0 = (const char *) t->a + row0 * stride;
+      const char *a1 = (const char *) t->a + (both ? row1 : row0) * stride;
+
+      if (results) {
+        float *c = (float *) t->c + column;
+
+        product (precision, activation, t, a0, a1, (const char *) b, c + row0 * t->c_stride,
+            c + row1 * t->c_stride, t->c_stride * sizeof *c, &before, &fetch);
+        continue;
+      }
+      product (precision, activation, t, a0, a1, (const char *) b, out[turn],
+          out[turn] + BUFFER / 2, PANEL_LINE, &before, &fetch);
+      before = (Sums){ .sums = out[turn],
         .column = column,
         .row = { row0, row1 },
         .skip = { row - row0, both ? row + GROUP - row1 : 0 },
         .rows = both ? BOTH : group_rows };
-
-      product (precision, activation, t, a + row0 * stride,
-          a + (both ? row1 : row0) * stride, (const char *) b, out[turn], &before);
-      before = sums;
+      turn ^= 1;
     }
+  }
   finish (precision, activation, t, &before, BOTH);
   _tile_release ();
 }

@@ -189,7 +189,7 @@ store_sums (const SeedTile *t, guint row, guint column, __m512 low, __m512 high)
 typedef struct {
   const guint32 *a, *b;
   gsize a_stride; /* from one unit to the next, or from one line to the next */
-  float *sums;    /* [rows, SEED_TILE_COLUMNS] for each panel, for what is yet to be done; or NULL: */
+  float *sums; /* [rows, SEED_TILE_COLUMNS] for each panel, for what is yet to be done; or NULL: */
   guint row, column; /* of the result, where they go at once */
   const char *fetch; /* what is needed soon: a line for each unit, @fetch_stride apart */
   gsize fetch_stride;
@@ -408,7 +408,8 @@ store (const SeedTile *t, guint row, guint rows, guint column, const float *x)
 
 /* What a block left to be done, for one panel of it. */
 static ALWAYS_INLINE void
-finish (SeedPrecision precision, const SeedTile *t, guint row, guint rows, guint column, float *sums)
+finish (
+    SeedPrecision precision, const SeedTile *t, guint row, guint rows, guint column, float *sums)
 {
   scale_and_bias (precision, t, row, rows, column, sums);
   if (t->activate)

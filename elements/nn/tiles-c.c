@@ -134,7 +134,10 @@ multiply (SeedPrecision precision, const SeedTile *t)
         const guint32 *a = t->lines      ? t->a + (begin + r) * t->a_stride
                            : t->a_stride ? t->a + begin + r
                                          : t->a + begin * t->units + r;
-        float value = dot (precision, a, t->lines ? 1 : t->a_stride ? t->a_stride : rows,
+        float value = dot (precision, a,
+            t->lines      ? 1
+            : t->a_stride ? t->a_stride
+                          : rows,
             t->b + j / SEED_TILE_COLUMNS * t->panel_stride + j % SEED_TILE_COLUMNS, t->units,
             is_int8 ? t->column_shift[j] : 0);
 

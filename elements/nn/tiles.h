@@ -9,11 +9,11 @@
  *
  * Packed matrices are made of units of 4 bytes along k: one float, two bfloat16 or four bytes, what
  * one lane of a dot-product instruction takes. A *strip* holds up to SEED_TILE_ROWS rows of the
- * left factor, unit by unit: [k units, rows]; where a table takes *lines*, the left factor is [rows,
- * k units] instead, with any stride between rows. A *panel* holds SEED_TILE_COLUMNS
- * columns of the right one: [k units, SEED_TILE_COLUMNS], with zeros where there are fewer columns.
- * Left bytes are unsigned with 128 for zero, right ones signed. Units of less than a float are
- * filled up with zeros to a multiple of SEED_TILE_UNITS.
+ * left factor, unit by unit: [k units, rows]; where a table takes *lines*, the left factor is
+ * [rows, k units] instead, with any stride between rows. A *panel* holds SEED_TILE_COLUMNS columns
+ * of the right one: [k units, SEED_TILE_COLUMNS], with zeros where there are fewer columns. Left
+ * bytes are unsigned with 128 for zero, right ones signed. Units of less than a float are filled up
+ * with zeros to a multiple of SEED_TILE_UNITS.
  */
 #define SEED_TILE_ROWS 12
 #define SEED_TILE_COLUMNS 32
@@ -57,8 +57,8 @@ seed_tile_n_strips (guint rows)
 
 /*
  * C = f (A B + bias) + residual for strips @a of one set of rows (their bounds from
- * seed_tile_strip), or its lines, and panels @b. int8 sums become row_scale[i] column_scale[j] (sum -
- * column_shift[j]), others row_scale[i] sum where there is one.
+ * seed_tile_strip), or its lines, and panels @b. int8 sums become row_scale[i] column_scale[j] (sum
+ * - column_shift[j]), others row_scale[i] sum where there is one.
  */
 typedef struct {
   const guint32 *a;
@@ -69,7 +69,7 @@ typedef struct {
   gsize a_stride;             /* 0: strips one after another, each as wide as it has rows; else:
                                * all rows are one strip, and so wide */
   gsize panel_stride;         /* units from one panel to the next */
-  const float *row_scale;     /* [m] int8; else only with lines, or NULL */
+  const float *row_scale;     /* [m] int8; of lines of bfloat16 too, or NULL */
   const float *column_scale;  /* [n] int8 */
   const gint32 *column_shift; /* [n] int8: 128 times the sum of a column */
   const float *bias;          /* [n] or NULL */
