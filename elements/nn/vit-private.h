@@ -89,10 +89,14 @@ struct _SeedVit {
   real *d_rows;   /* [R, d] */
   void *d_qkv;    /* [R, 3d] of rows_type */
   void *d_hidden; /* [R, m] of rows_type */
-  real *d_norm;   /* [SEED_VIT_NORM_PARTS, 2d] partial sums of dgamma, dbeta */
+  real *d_part;   /* [R, d] */
+  guint n_slots;  /* see vit-backward.c */
+  gsize slot_size;
+  real *slot_grads; /* [n_slots, slot_size] */
 };
 
-#define SEED_VIT_NORM_PARTS 32
+#define SEED_VIT_MAX_SLOTS 16
+#define SEED_VIT_BACKWARD_ROWS 400  /* at a time between two attentions */
 #define SEED_VIT_ATTENTION_ROWS 128 /* of queries at a time */
 
 /* vit-attention.c: regions over (image, head[, block of queries]) */

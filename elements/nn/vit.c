@@ -122,7 +122,8 @@ carve_all (SeedVit *vit, Arena *arena)
     vit->d_rows = carve (arena, rows, d);
     vit->d_qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
     vit->d_hidden = carve_rows (vit, arena, rows, vit->config.mlp_dim);
-    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
+    vit->d_part = carve (arena, rows, d);
+    vit->slot_grads = carve (arena, vit->n_slots, vit->slot_size);
   }
 }
 
@@ -166,6 +167,16 @@ set_geometry (SeedVit *vit)
   if (vit->train && vit->backend->attention)
     vit->scratch_size *= 2; /* the probabilities are computed again there */
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
+}
+
+/* Of the pass backward: one for each thread, while all of their gradients are not too many. */
+static void
+set_slots (SeedVit *vit)
+{
+  const gsize *offset = vit->layout->block[0];
+
+  vit->n_slots = MIN (seed_pool_n_threads (), SEED_VIT_MAX_SLOTS);
+  vit->slot_size = (offset[SEED_VIT_FC2_BIAS] + vit->config.dim - offset[0] + 15) & ~(gsize) 15;
 }
 
 static gboolean
@@ -226,6 +237,7 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!vit->weights)
     return NULL;
   vit->layout = &vit->weights->layout;
+  set_slots (vit);
   vit->blocks = g_new0 (SeedVitBlock, config->depth);
   if (!allocate (vit, error))
     return NULL;
