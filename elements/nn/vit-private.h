@@ -96,7 +96,7 @@ struct _SeedVit {
 };
 
 #define SEED_VIT_MAX_SLOTS 16
-#define SEED_VIT_BACKWARD_ROWS 400  /* at a time between two attentions */
+#define SEED_VIT_BACKWARD_ROWS 200  /* at a time between two attentions */
 #define SEED_VIT_ATTENTION_ROWS 128 /* of queries at a time */
 
 /* vit-attention.c: regions over (image, head[, block of queries]) */
