@@ -82,34 +82,20 @@ seed_image_cache_get (SeedImageCache *cache, guint image, GstVideoInfo *info)
 /* A copy of the rows alone, in the plain layout of @info: decoders' buffers belong to their pools.
  */
 static GstBuffer *
-copy_picture (GstBuffer *frame, const GstVideoInfo *info, const GstVideoInfo *plain)
+copy_picture (GstBuffer *frame, const GstVideoInfo *info)
 {
-  g_autoptr (GstBuffer) copy = gst_buffer_new_allocate (NULL, plain->size, NULL);
+  g_autoptr (GstBuffer) copy = gst_buffer_new_allocate (NULL, info->size, NULL);
   GstVideoFrame from, to;
   gboolean ok = FALSE;
 
   if (!copy || !gst_video_frame_map (&from, info, frame, GST_MAP_READ))
     return NULL;
-  if (gst_video_frame_map (&to, plain, copy, GST_MAP_WRITE)) {
+  if (gst_video_frame_map (&to, info, copy, GST_MAP_WRITE)) {
     ok = gst_video_frame_copy (&to, &from);
     gst_video_frame_unmap (&to);
   }
   gst_video_frame_unmap (&from);
   return ok ? g_steal_pointer (&copy) : NULL;
-}
-
-static void
-make_plain (const GstVideoInfo *info, GstVideoInfo *plain)
-{
-  *plain = *info;
-  gst_video_info_set_format (
-      plain, GST_VIDEO_INFO_FORMAT (info), (guint) info->width, (guint) info->height);
-  plain->par_n = info->par_n;
-  plain->par_d = info->par_d;
-  plain->fps_n = info->fps_n;
-  plain->fps_d = info->fps_d;
-  plain->colorimetry = info->colorimetry;
-  plain->chroma_site = info->chroma_site;
 }
 
 /* Room is taken before the copy is made, so that many threads together keep to the limit. */
@@ -128,13 +114,13 @@ reserve (SeedImageCache *cache, guint image, guint64 size)
 }
 
 static void
-keep (SeedImageCache *cache, guint image, GstBuffer *copy, const GstVideoInfo *plain)
+keep (SeedImageCache *cache, guint image, GstBuffer *copy, const GstVideoInfo *its)
 {
-  GstVideoInfo *info = g_hash_table_lookup (cache->infos, plain);
+  GstVideoInfo *info = g_hash_table_lookup (cache->infos, its);
   Kept *kept = g_new (Kept, 1);
 
   if (!info) {
-    info = gst_video_info_copy (plain);
+    info = gst_video_info_copy (its);
     g_hash_table_add (cache->infos, info);
   }
   *kept = (Kept){ copy, info };
@@ -145,18 +131,15 @@ void
 seed_image_cache_put (
     SeedImageCache *cache, guint image, GstBuffer *frame, const GstVideoInfo *info)
 {
-  GstVideoInfo plain;
+  guint64 size = info->size + OVERHEAD;
   GstBuffer *copy;
-  guint64 size;
 
-  make_plain (info, &plain);
-  size = plain.size + OVERHEAD;
   if (!reserve (cache, image, size))
     return;
-  copy = copy_picture (frame, info, &plain);
+  copy = copy_picture (frame, info);
   g_mutex_lock (&cache->lock);
   if (copy && !g_hash_table_contains (cache->kept, GUINT_TO_POINTER (image))) {
-    keep (cache, image, g_steal_pointer (&copy), &plain);
+    keep (cache, image, g_steal_pointer (&copy), info);
   } else {
     cache->bytes -= size;
   }

@@ -19,7 +19,7 @@ void seed_image_cache_free (SeedImageCache *cache);
 /* A buffer of the caller's own whose memory is shared until one of them writes; NULL: not there. */
 GstBuffer *seed_image_cache_get (SeedImageCache *cache, guint image, GstVideoInfo *info);
 
-/* Keeps a copy of @frame if there is room. */
+/* Keeps a copy of @frame, in the plain layout of @info, if there is room. */
 void seed_image_cache_put (
     SeedImageCache *cache, guint image, GstBuffer *frame, const GstVideoInfo *info);
 

@@ -315,31 +315,47 @@ prepare_converter (SeedImageDecoder *decoder, const GstVideoInfo *from)
   return decoder->converter != NULL;
 }
 
+/* A frame of decoder->to. */
+static GstBuffer *
+run_converter (SeedImageDecoder *decoder, GstBuffer *input, const GstVideoInfo *info)
+{
+  g_autoptr (GstBuffer) output = gst_buffer_new_allocate (NULL, decoder->to.size, NULL);
+  GstVideoFrame from, to;
+  gboolean ok = FALSE;
+
+  if (!output || !gst_video_frame_map (&from, info, input, GST_MAP_READ))
+    return NULL;
+  if (gst_video_frame_map (&to, &decoder->to, output, GST_MAP_WRITE)) {
+    gst_video_converter_frame (decoder->converter, &from, &to);
+    gst_video_frame_unmap (&to);
+    ok = TRUE;
+  }
+  gst_video_frame_unmap (&from);
+  return ok ? g_steal_pointer (&output) : NULL;
+}
+
 /* Takes @image. */
 static GstBuffer *
 convert (SeedImageDecoder *decoder, GstBuffer *image, GstVideoInfo *info, GError **error)
 {
   g_autoptr (GstBuffer) input = image;
-  g_autoptr (GstBuffer) output = NULL;
-  GstVideoFrame from, to;
+  GstBuffer *output = NULL;
+  GstVideoInfo plain;
 
-  if (is_taken_as_it_is (decoder, info) && is_small_enough (decoder, info))
+  if (is_taken_as_it_is (decoder, info) && is_small_enough (decoder, info)) {
+    find_output (decoder, info, &plain); /* without what decoders add, each its own */
+    *info = plain;
     return g_steal_pointer (&input);
-  if (!prepare_converter (decoder, info) ||
-      !(output = gst_buffer_new_allocate (NULL, decoder->to.size, NULL)) ||
-      !gst_video_frame_map (&from, info, input, GST_MAP_READ)) {
+  }
+  if (prepare_converter (decoder, info))
+    output = run_converter (decoder, input, info);
+  if (!output)
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
         "cannot be converted from %s of %dx%d to what the next stage takes",
         gst_video_format_to_string (info->finfo->format), info->width, info->height);
-    return NULL;
-  }
-  if (gst_video_frame_map (&to, &decoder->to, output, GST_MAP_WRITE)) {
-    gst_video_converter_frame (decoder->converter, &from, &to);
-    gst_video_frame_unmap (&to);
-  }
-  gst_video_frame_unmap (&from);
-  *info = decoder->to;
-  return g_steal_pointer (&output);
+  else
+    *info = decoder->to;
+  return output;
 }
 
 SeedImageDecoder *

@@ -125,13 +125,23 @@ seed_image_src_start (GstBaseSrc *base)
   return TRUE;
 }
 
-/* The base class waits for the clock with an image in its hand, and drops it when it is stopped. */
+/* What became of the image that was made last. The base class pushes it, or drops it when it is
+ * stopped while it waits for the clock; what the push said is known to the pad alone. */
 static void
-drop_in_hand (SeedImageSrc *self)
+settle (SeedImageSrc *self)
 {
-  if (self->in_hand)
-    seed_ledger_drop (self->ledger, self->id, SEED_DROP_FLUSHED, 1);
-  self->in_hand = FALSE;
+  GstFlowReturn ret = gst_pad_get_last_flow_return (GST_BASE_SRC_PAD (self));
+
+  if (self->hand == SEED_IMAGE_SRC_NOTHING)
+    return;
+  if (self->hand == SEED_IMAGE_SRC_PUSHED && ret == GST_FLOW_OK)
+    seed_ledger_out (self->ledger, self->id, 1);
+  else
+    seed_ledger_drop (self->ledger, self->id,
+        self->hand == SEED_IMAGE_SRC_PUSHED && ret == GST_FLOW_EOS ? SEED_DROP_FINISHED
+                                                                   : SEED_DROP_FLUSHED,
+        1);
+  self->hand = SEED_IMAGE_SRC_NOTHING;
 }
 
 static gboolean
@@ -141,7 +151,7 @@ seed_image_src_stop (GstBaseSrc *base)
   SeedImageLoader *loader;
   SeedImageSet *set;
 
-  drop_in_hand (self);
+  settle (self);
   GST_OBJECT_LOCK (self);
   set = g_steal_pointer (&self->set);
   loader = g_steal_pointer (&self->loader);
@@ -275,8 +285,7 @@ on_leaving (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   SeedImageSrc *self = data;
 
-  self->in_hand = FALSE;
-  seed_ledger_out (self->ledger, self->id, 1);
+  self->hand = SEED_IMAGE_SRC_PUSHED;
   return GST_PAD_PROBE_OK;
 }
 
@@ -309,7 +318,7 @@ show (SeedImageSrc *self, SeedLoadedImage *loaded, guint64 number, GstBuffer **b
     return GST_FLOW_NOT_NEGOTIATED;
   }
   self->n_shown++;
-  self->in_hand = TRUE;
+  self->hand = SEED_IMAGE_SRC_MADE;
   *buffer = frame;
   return GST_FLOW_OK;
 }
@@ -321,7 +330,7 @@ seed_image_src_create (GstPushSrc *push, GstBuffer **buffer)
   SeedImageLoaderResult result;
   guint64 number;
 
-  drop_in_hand (self);
+  settle (self);
   if (!wait_for_playing (self))
     return GST_FLOW_FLUSHING;
   for (;;) {

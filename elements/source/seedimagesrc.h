@@ -38,7 +38,11 @@ struct _SeedImageSrc {
   guint64 first;     /* position of the first image */
   GstVideoInfo info; /* of the caps that were set */
   gboolean has_caps;
-  gboolean in_hand; /* an image was made, and has not left yet */
+  enum {
+    SEED_IMAGE_SRC_NOTHING,
+    SEED_IMAGE_SRC_MADE,
+    SEED_IMAGE_SRC_PUSHED,
+  } hand; /* the last image: settled; with the base class; on its way */
   guint64 n_shown, n_warnings;
 };
 
