@@ -44,8 +44,9 @@ struct _SeedImageSet {
 gboolean seed_image_set_open_folder (SeedImageSet *set, const struct stat *st, GError **error);
 gboolean seed_image_set_open_batch_files (
     SeedImageSet *set, const char *const *paths, guint n, GError **error);
-gboolean
-seed_image_set_open_tar (SeedImageSet *set, const char *location, gboolean gzip, GError **error);
+/* @inside: the member or folder that is wanted, or NULL. */
+gboolean seed_image_set_open_tar (
+    SeedImageSet *set, const char *location, const char *inside, gboolean gzip, GError **error);
 gboolean
 seed_image_set_open_list (SeedImageSet *set, SeedTable *table, gboolean captions, GError **error);
 

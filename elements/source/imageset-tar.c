@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
   SeedImageSet *set;
   const char *location;
+  const char *inside; /* the member or folder that is wanted, or NULL */
   SeedTarReader *reader;
   GArray *members;     /* of Member: images and batches */
   GHashTable *by_name; /* path -> index of it */
@@ -323,6 +324,32 @@ add_batches (Index *index, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_inside (const Index *index, const char *path)
+{
+  gsize n = index->inside ? strlen (index->inside) : 0;
+
+  return n == 0 || (strncmp (path, index->inside, n) == 0 && (path[n] == '/' || path[n] == '\0'));
+}
+
+/* Leaves those inside what is wanted, and of them images alone if @images. */
+static void
+filter_members (Index *index, gboolean images)
+{
+  GArray *members = index->members;
+
+  for (guint i = 0; i < members->len;) {
+    const char *path = g_array_index (members, Member, i).path;
+
+    if (is_inside (index, path) && (!images || seed_is_image_name (path))) {
+      i++;
+      continue;
+    }
+    g_array_remove_index_fast (members, i);
+    index->set->n_ignored++;
+  }
+}
+
 /* Images, or without any the batches. */
 static gboolean
 take_members (Index *index, GError **error)
@@ -330,25 +357,22 @@ take_members (Index *index, GError **error)
   GArray *members = index->members;
   guint n_images = 0;
 
+  filter_members (index, FALSE);
   for (guint i = 0; i < members->len; i++)
     n_images += seed_is_image_name (g_array_index (members, Member, i).path);
-  for (guint i = 0; n_images > 0 && i < members->len;) {
-    if (seed_is_image_name (g_array_index (members, Member, i).path)) {
-      i++;
-      continue;
-    }
-    g_array_remove_index_fast (members, i);
-    index->set->n_ignored++;
-  }
+  if (n_images > 0)
+    filter_members (index, TRUE);
   g_array_sort (members, compare_members);
   if (n_images > 0)
     return add_images (index, error);
   if (members->len > 0)
     return add_batches (index, error);
   g_set_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND,
-      "%s: no image in this archive (%u other members); names must end in .jpg, .png, .gif, .bmp, "
+      "%s: no image in this archive%s%s (%u other members); names must end in .jpg, .png, .gif, "
+      ".bmp, "
       ".webp or .tif, or .bin for CIFAR batches",
-      index->location, index->set->n_ignored);
+      index->location, index->inside ? " below " : "", index->inside ? index->inside : "",
+      index->set->n_ignored);
   return FALSE;
 }
 
@@ -377,7 +401,8 @@ open_stream (Index *index, gboolean gzip, SeedByteStream **stream, GError **erro
 }
 
 gboolean
-seed_image_set_open_tar (SeedImageSet *set, const char *location, gboolean gzip, GError **error)
+seed_image_set_open_tar (
+    SeedImageSet *set, const char *location, const char *inside, gboolean gzip, GError **error)
 {
   g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (Member));
   g_autoptr (GHashTable) by_name = g_hash_table_new (g_str_hash, g_str_equal);
@@ -386,6 +411,7 @@ seed_image_set_open_tar (SeedImageSet *set, const char *location, gboolean gzip,
   g_autoptr (SeedTarReader) reader = NULL;
   Index index = { .set = set,
     .location = location,
+    .inside = inside,
     .members = members,
     .by_name = by_name,
     .texts = texts,

@@ -116,11 +116,39 @@ seed_image_set_note (SeedImageSet *set, const char *path, const char *why)
 /* --- what a location is ----------------------------------------------------------------------- */
 
 typedef struct {
-  const char *location;
+  char *location;
+  char *inside; /* an archive at location, or NULL */
   struct stat st;
   guint8 head[SEED_TAR_BLOCK];
   gsize n; /* bytes of head */
 } Place;
+
+static void
+place_clear (Place *place)
+{
+  g_free (place->location);
+  g_free (place->inside);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
+
+/* stat, with paths that go on behind a file: "set.tar/train" is train in set.tar. */
+static gboolean
+find_place (Place *place)
+{
+  g_autofree char *path = g_strdup (place->location);
+  char *slash;
+
+  while (g_stat (path, &place->st) < 0) {
+    slash = strrchr (path, '/');
+    if (errno != ENOTDIR || !slash || slash == path)
+      return FALSE;
+    *slash = '\0';
+  }
+  place->inside = seed_tar_clean_name (place->location + strlen (path));
+  place->location[strlen (path)] = '\0';
+  return TRUE;
+}
 
 static gboolean
 look_at (Place *place, GError **error)
@@ -128,7 +156,7 @@ look_at (Place *place, GError **error)
   g_autofree char *shown = g_filename_display_name (place->location);
   int fd;
 
-  if (g_stat (place->location, &place->st) < 0) {
+  if (!find_place (place)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_IO,
         "%s: %s; give a folder of images, a tar file, CIFAR batches or a list file", shown,
         g_strerror (errno));
@@ -230,7 +258,14 @@ open_place (SeedImageSet *set, const Place *place, const char *captions, GError 
   if (seed_bytes_are_gzip (place->head, place->n) || is_tar (place)) {
     set->root = g_strdup (place->location);
     return seed_image_set_open_tar (
-        set, place->location, seed_bytes_are_gzip (place->head, place->n), error);
+        set, place->location, place->inside, seed_bytes_are_gzip (place->head, place->n), error);
+  }
+  if (place->inside) {
+    g_autofree char *shown = g_filename_display_name (place->location);
+
+    g_set_error (error, SEED_ERROR, SEED_ERROR_IO,
+        "%s: neither a folder nor a tar file, so there is no %s in it", shown, place->inside);
+    return FALSE;
   }
   if (seed_is_batch_name (place->location))
     return open_batch (set, place->location, error);
@@ -284,7 +319,7 @@ SeedImageSet *
 seed_image_set_open (const char *location, const char *labels, const char *captions, GError **error)
 {
   g_autoptr (SeedImageSet) set = g_new0 (SeedImageSet, 1);
-  Place place = { .location = location };
+  g_auto (Place) place = { .location = g_strdup (location) };
 
   set->chunk = g_string_chunk_new (64 * 1024);
   set->images = g_array_new (FALSE, FALSE, sizeof (SeedImageEntry));

@@ -14,7 +14,8 @@ G_BEGIN_DECLS
  * visited once. The folders directly below the location, sorted by the bytes of their names, are
  * the classes; an image directly in it has label -1.
  *
- * A tar file, plain or in gzip: the same of its members, sorted as the files of a folder are, below
+ * A tar file, plain or in gzip, or a folder or member in it ("set.tar/train"): the same of its
+ * members, sorted as the files of a folder are, below
  * the innermost folder that all of them share. A plain one is read in place. One in gzip is
  * unpacked once, its images alone, into a file in g_get_tmp_dir() that has no name and goes with
  * the set. Links to members are followed when they are hard, never when they are symbolic.

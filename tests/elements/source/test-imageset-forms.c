@@ -191,6 +191,27 @@ test_tar_sizes (void)
   assert_refused ("negative.tar", NULL, NULL, SEED_ERROR_FORMAT, "byte 0: the size");
 }
 
+/* "archive/path" is a folder or a member of the archive. */
+static void
+test_inside_tar (void)
+{
+  g_autoptr (SeedImageSet) dogs = open_set ("tree.tar/tree/dog", NULL, NULL);
+  g_autoptr (SeedImageSet) one = open_set ("tree.tar.gz/tree/owl/3.png", NULL, NULL);
+  g_autoptr (SeedImageSet) all = open_set ("tree.tar/tree/", NULL, NULL);
+  g_autoptr (SeedImageSet) batch =
+      open_set ("cifar10.tar.gz/cifar-10-batches-bin/test_batch.bin", NULL, NULL);
+
+  g_assert_cmpuint (seed_image_set_n_images (dogs), ==, 4);
+  g_assert_cmpstr (seed_image_set_get_path (dogs, 0), ==, "tree/dog/0.png");
+  g_assert_cmpuint (seed_image_set_n_images (one), ==, 1);
+  g_assert_cmpuint (seed_image_set_n_images (all), ==, N_TREE);
+  g_assert_cmpint (seed_image_set_get_label (all, N_TREE - 1), ==, 2);
+  g_assert_cmpuint (seed_image_set_n_images (batch), ==, 1);
+  g_assert_cmpint (seed_image_set_get_label (batch, 0), ==, 5);
+  assert_refused ("tree.tar/tre", NULL, NULL, SEED_ERROR_NOT_FOUND, "archive below tre");
+  assert_refused ("list.csv/tree", NULL, NULL, SEED_ERROR_IO, "neither a folder nor a tar file");
+}
+
 static void
 test_no_tar (void)
 {
@@ -499,6 +520,7 @@ main (int argc, char **argv)
   g_test_add_func ("/forms/tar-damaged", test_damaged_tar);
   g_test_add_func ("/forms/tar-hostile", test_hostile_tar);
   g_test_add_func ("/forms/tar-sizes", test_tar_sizes);
+  g_test_add_func ("/forms/tar-inside", test_inside_tar);
   g_test_add_func ("/forms/tar-none", test_no_tar);
   g_test_add_func ("/forms/foreign-archives", test_foreign_archives);
   g_test_add_data_func ("/forms/cifar10-folder", "cifar10", test_cifar10);
