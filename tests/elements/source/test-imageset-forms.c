@@ -502,6 +502,7 @@ test_real (void)
       g_autoptr (GBytes) bytes = seed_image_set_read (set, k, &coding, &error);
 
       g_assert_no_error (error);
+      g_assert_cmpuint (g_bytes_get_size (bytes), >, 0);
     }
   }
 }
