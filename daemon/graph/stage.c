@@ -10,7 +10,7 @@ static const SeedStage stages[] = {
   { .name = "images",
       .factory = "seedimagesrc",
       .required = "location",
-      .paths = { "location", "labels" } },
+      .paths = { "location", "labels", "captions" } },
   { .name = "replay", .factory = "seedreplay", .paths = { "spool" } },
   { .name = "patchify", .factory = "seedpatchify", .splits = TRUE },
   { .name = "teacher", .factory = "seedteacher", .required = "model", .paths = { "model" } },
