@@ -28,8 +28,8 @@ typedef struct {
   guint lookahead;      /* frames, 0..SEED_CUTS_MAX_LOOKAHEAD; 3 */
   guint history;        /* frames whose distances make the threshold; 48 */
   double floor;         /* 0..1; 0.25 */
-  double deviations;    /* 6 */
-  double peak;          /* 1.6 */
+  double deviations;    /* 5 */
+  double peak;          /* 2 */
   double back;          /* 0.5 */
   double hysteresis;    /* 0.6 */
   guint min_shot;       /* frames; 6 */
