@@ -383,8 +383,11 @@ embed_backward (const Backward *back)
   guint cls = vit->config.no_cls ? 0 : d, registers = vit->config.n_registers * d;
   gsize image_size = (gsize) vit->n_tokens * d;
 
-  column_sum (vit, SEED_ROWS_REAL, vit->d_stream, image_size, vit->n, vit->n_tokens * d,
+  column_sum (vit, SEED_ROWS_REAL, vit->d_stream, image_size, vit->n,
+      (vit->subset.n_words ? vit->n_prefix : vit->n_tokens) * d,
       back->grads + offset[SEED_VIT_POS]);
+  if (vit->subset.n_words > 0)
+    seed_vit_subset_positions_backward (vit, back->grads + offset[SEED_VIT_POS]);
   if (cls > 0)
     column_sum (vit, SEED_ROWS_REAL, vit->d_stream, image_size, vit->n, cls,
         back->grads + offset[SEED_VIT_CLS]);

@@ -155,9 +155,9 @@ set_geometry (SeedVit *vit)
   const SeedVitConfig *config = &vit->config;
   guint query_rows;
 
-  vit->n_words = seed_vit_config_n_words (config);
+  vit->n_words = vit->max_words;
   vit->n_prefix = seed_vit_config_n_prefix (config);
-  vit->n_tokens = seed_vit_config_n_rows (config);
+  vit->n_tokens = vit->n_prefix + vit->n_words;
   vit->mlp_in = (config->gated ? 2 : 1) * config->mlp_dim;
   vit->word_size = 3 * config->patch_size * config->patch_size;
   vit->head_dim = config->dim / config->heads;
@@ -196,15 +196,9 @@ check_trainable (const SeedVitConfig *config, GError **error)
   return FALSE;
 }
 
-SeedVit *
-seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
-    gboolean train, GError **error)
-{
-  return seed_vit_new_with (config, params, max_batch, train, seed_backend_get (), error);
-}
-
-SeedVit *
-seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+/* @max_words 0: all */
+static SeedVit *
+vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch, guint max_words,
     gboolean train, const SeedBackend *backend, GError **error)
 {
   g_autoptr (SeedVit) vit = NULL;
@@ -212,6 +206,13 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!seed_vit_config_check (config, error) || (train && !check_trainable (config, error)) ||
       !seed_backend_self_test (error))
     return NULL;
+
+  if (max_words > seed_vit_config_n_words (config)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "room for %u words is asked for, but an image has %u", max_words,
+        seed_vit_config_n_words (config));
+    return NULL;
+  }
 
   if (train && backend->precision == SEED_PRECISION_INT8) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
@@ -222,6 +223,7 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   vit = g_new0 (SeedVit, 1);
   vit->config = *config;
   vit->max_batch = max_batch;
+  vit->max_words = max_words ? max_words : seed_vit_config_n_words (config);
   vit->train = train;
   vit->backend = backend;
   vit->rows_type = backend->rows_type;
@@ -242,6 +244,28 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!allocate (vit, error))
     return NULL;
   return g_steal_pointer (&vit);
+}
+
+SeedVit *
+seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, GError **error)
+{
+  return vit_new (config, params, max_batch, 0, train, seed_backend_get (), error);
+}
+
+SeedVit *
+seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, const SeedBackend *backend, GError **error)
+{
+  return vit_new (config, params, max_batch, 0, train, backend, error);
+}
+
+SeedVit *
+seed_vit_new_subset (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    guint max_words, gboolean train, GError **error)
+{
+  g_return_val_if_fail (max_words > 0, NULL);
+  return vit_new (config, params, max_batch, max_words, train, seed_backend_get (), error);
 }
 
 void
