@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "decode/streams.h"
+#include "decode/uri.h"
 #include "graph/graph.h"
 #include "graph/params.h"
 
