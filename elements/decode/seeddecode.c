@@ -280,7 +280,8 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "live, streams-up; streams: for each its state (connecting, up, stalled, backing-off, "
-          "ended), failed, live, reconnect, attempts since it was last up, outages, last-error, "
+          "ended), failed, live, reconnect, attempts since it was last up, retry-in-ms, outages, "
+          "last-error, "
           "age-ms of its last frame and uptime-ms (-1: none), fps-in and fps-out (decoded, "
           "delivered), codec, size, caps, frames, passes (sessions), decode-errors, capture-clock "
           "(source or arrival), reason",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/session.h"
 
+#include <string.h>
+
 #include <gst/video/video.h>
 
 #include "decode/cause.h"
@@ -8,6 +10,8 @@
 
 GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 #define GST_CAT_DEFAULT seed_decode_debug
+
+#define MAX_TAKE_DOWN 3
 
 struct _SeedDecodeSession {
   GstBin parent;
@@ -91,33 +95,64 @@ is_endless (SeedDecodeSession *self)
          !(gst_pad_peer_query_duration (self->frames, GST_FORMAT_BYTES, &length) && length > 0);
 }
 
-static void
-note_codec (SeedDecodeSession *self, GstEvent *event)
+static gboolean
+is_video_decoder (GstElement *element)
 {
-  g_autofree char *codec = NULL;
-  GstTagList *tags;
+  GstElementFactory *factory = gst_element_get_factory (element);
 
-  gst_event_parse_tag (event, &tags);
-  if (gst_tag_list_get_string (tags, GST_TAG_VIDEO_CODEC, &codec))
-    self->callbacks.codec (self, codec, self->callbacks.data);
+  return factory &&
+         gst_element_factory_list_is_type (factory, GST_ELEMENT_FACTORY_TYPE_DECODER |
+                                                        GST_ELEMENT_FACTORY_TYPE_MEDIA_VIDEO |
+                                                        GST_ELEMENT_FACTORY_TYPE_MEDIA_IMAGE) &&
+         !GST_IS_BIN (element);
+}
+
+/* "h264" of video/x-h264; what is not decoded is "raw". Free with g_free. */
+static char *
+find_codec (SeedDecodeSession *self)
+{
+  g_autoptr (GstIterator) elements = gst_bin_iterate_recurse (GST_BIN (self));
+  g_auto (GValue) value = G_VALUE_INIT;
+  char *codec = NULL;
+
+  while (!codec && gst_iterator_next (elements, &value) == GST_ITERATOR_OK) {
+    GstElement *element = g_value_get_object (&value);
+    g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+    g_autoptr (GstCaps) caps = sink ? gst_pad_get_current_caps (sink) : NULL;
+
+    if (caps && is_video_decoder (element)) {
+      const char *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+
+      name = strchr (name, '/') ? strchr (name, '/') + 1 : name;
+      codec = g_strdup (g_str_has_prefix (name, "x-") ? name + 2 : name);
+    }
+    g_value_reset (&value);
+  }
+  return codec ? codec : g_strdup ("raw");
+}
+
+static void
+take_caps (SeedDecodeSession *self, GstEvent *event)
+{
+  g_autofree char *codec = find_codec (self);
+  GstCaps *caps;
+
+  gst_event_parse_caps (event, &caps);
+  gst_caps_replace (&self->caps, caps);
+  self->callbacks.codec (self, codec, self->callbacks.data);
 }
 
 static gboolean
 frames_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   SeedDecodeSession *self = SEED_DECODE_SESSION (parent);
-  GstCaps *caps;
 
   switch (GST_EVENT_TYPE (event)) {
   case GST_EVENT_CAPS:
-    gst_event_parse_caps (event, &caps);
-    gst_caps_replace (&self->caps, caps);
+    take_caps (self, event);
     break;
   case GST_EVENT_SEGMENT:
     gst_event_copy_segment (event, &self->segment);
-    break;
-  case GST_EVENT_TAG:
-    note_codec (self, event);
     break;
   case GST_EVENT_EOS:
     if (!is_closing (self))
@@ -236,12 +271,22 @@ build (SeedDecodeSession *self)
   return TRUE;
 }
 
+/* A decodebin that is failing just now may refuse at first to go down. */
+static void
+take_down (GstElement *element)
+{
+  for (guint i = 0; i < MAX_TAKE_DOWN; i++) {
+    if (gst_element_set_state (element, GST_STATE_NULL) != GST_STATE_CHANGE_FAILURE)
+      return;
+  }
+}
+
 static void
 unbuild (SeedDecodeSession *self)
 {
   if (!self->decoder)
     return;
-  gst_element_set_state (self->decoder, GST_STATE_NULL);
+  take_down (self->decoder);
   gst_element_set_state (self->convert, GST_STATE_NULL);
   gst_pad_set_active (self->frames, FALSE);
   gst_bin_remove (GST_BIN (self), self->decoder);
@@ -260,6 +305,8 @@ seed_decode_session_change_state (GstElement *element, GstStateChange transition
   ret = GST_ELEMENT_CLASS (seed_decode_session_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     unbuild (self);
+  if (ret == GST_STATE_CHANGE_FAILURE && transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    ret = GST_STATE_CHANGE_SUCCESS; /* the inside is gone, whatever it said */
   if (ret == GST_STATE_CHANGE_NO_PREROLL && transition == GST_STATE_CHANGE_READY_TO_PAUSED)
     self->callbacks.live (self, self->callbacks.data);
   return ret;
@@ -365,6 +412,10 @@ seed_decode_session_handle_message (GstBin *bin, GstMessage *message)
     break;
   case GST_MESSAGE_BUFFERING: /* one stream's network must not pause the whole pipeline */
   case GST_MESSAGE_DURATION_CHANGED:
+  case GST_MESSAGE_STATE_CHANGED: /* of elements that come and go: nobody can do anything with it */
+  case GST_MESSAGE_STREAM_START:
+  case GST_MESSAGE_PROGRESS:
+  case GST_MESSAGE_TAG:
     break;
   case GST_MESSAGE_ELEMENT:
     if (s && gst_structure_has_name (s, "missing-plugin")) {

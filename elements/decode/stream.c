@@ -397,8 +397,12 @@ seed_decode_stream_get_stats (SeedDecodeStream *self)
       seed_stream_state_name (self->machine.state), "failed", G_TYPE_BOOLEAN,
       self->machine.state == SEED_STREAM_ENDED && self->machine.failed, "live", G_TYPE_BOOLEAN,
       self->live, "reconnect", G_TYPE_BOOLEAN, self->machine.policy.reconnect, "attempts",
-      G_TYPE_UINT, self->machine.attempts, "outages", G_TYPE_UINT, self->machine.outages,
-      "last-error", G_TYPE_STRING, self->last_error ? self->last_error : "", "age-ms", G_TYPE_INT64,
+      G_TYPE_UINT, self->machine.attempts, "retry-in-ms", G_TYPE_INT64,
+      self->machine.state == SEED_STREAM_BACKING_OFF
+          ? MAX (seed_stream_machine_deadline (&self->machine) - now, 0)
+          : -1,
+      "outages", G_TYPE_UINT, self->machine.outages, "last-error", G_TYPE_STRING,
+      self->last_error ? self->last_error : "", "age-ms", G_TYPE_INT64,
       self->last_frame_ms < 0 ? -1 : now - self->last_frame_ms, "uptime-ms", G_TYPE_INT64,
       is_up ? now - self->machine.since_ms : -1, "fps-in", G_TYPE_DOUBLE,
       seed_meter_rate (&self->fps_in, now), "fps-out", G_TYPE_DOUBLE,
