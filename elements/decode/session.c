@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/session.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <glib/gstdio.h>
 #include <gst/video/video.h>
 
 #include "decode/cause.h"
 #include "decode/firstvideo.h"
+#include "decode/sender-report.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 #define GST_CAT_DEFAULT seed_decode_debug
 
 #define MAX_TAKE_DOWN 3
+#define REST_US 1000
+#define MAX_RESTS 1000
 
 struct _SeedDecodeSession {
   GstBin parent;
@@ -36,6 +42,8 @@ struct _SeedDecodeSession {
   GstState wanted;
   gboolean is_closing; /* what it complains of is of no interest */
   char *missing;       /* description of a decoder that is not installed */
+  gboolean knows_sender_clock;
+  gint64 sender_offset_ns; /* from running time to the sender's clock */
 };
 
 G_DEFINE_TYPE (SeedDecodeSession, seed_decode_session, GST_TYPE_BIN)
@@ -223,6 +231,70 @@ on_no_more_pads (GstElement *decoder, SeedDecodeSession *self)
       self, SEED_STREAM_REFUSED, reason ? reason : "it has no video stream; give a URI with video");
 }
 
+#define VIDEO_CLOCK_RATE 90000
+
+/* A sender report says what the sender's clock was at an RTP time; the jitter buffer knows what
+ * running time that RTP time has. (rtspsrc can put the sender's time on buffers, but in GStreamer
+ * 1.22 only of senders with an RFC 7273 clock.) */
+static void
+on_sync (GstElement *jitterbuffer, GstStructure *sync, SeedDecodeSession *self)
+{
+  guint64 base_rtp, base_time, report_rtp;
+  guint clock_rate;
+  gint64 unix_ns;
+  const GValue *value = gst_structure_get_value (sync, "sr-buffer");
+  GstMapInfo map;
+  gboolean good;
+
+  if (!value || !gst_structure_get (sync, "base-rtptime", G_TYPE_UINT64, &base_rtp, "base-time",
+                    G_TYPE_UINT64, &base_time, "clock-rate", G_TYPE_UINT, &clock_rate,
+                    "sr-ext-rtptime", G_TYPE_UINT64, &report_rtp, NULL))
+    return;
+  if (clock_rate != VIDEO_CLOCK_RATE || base_time == GST_CLOCK_TIME_NONE ||
+      !gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ))
+    return;
+  good = seed_sender_report_parse (map.data, map.size, &unix_ns);
+  gst_buffer_unmap (gst_value_get_buffer (value), &map);
+  if (!good)
+    return;
+  g_mutex_lock (&self->lock);
+  self->knows_sender_clock = TRUE;
+  self->sender_offset_ns =
+      unix_ns - (gint64) base_time -
+      ((gint64) report_rtp - (gint64) base_rtp) * (gint64) GST_SECOND / VIDEO_CLOCK_RATE;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+on_new_jitterbuffer (GstElement *manager, GstElement *jitterbuffer, guint session, guint ssrc,
+    SeedDecodeSession *self)
+{
+  if (g_signal_lookup ("handle-sync", G_OBJECT_TYPE (jitterbuffer)))
+    g_signal_connect_object (jitterbuffer, "handle-sync", G_CALLBACK (on_sync), self, 0);
+}
+
+static void
+on_new_manager (GstElement *source, GstElement *manager, SeedDecodeSession *self)
+{
+  if (g_signal_lookup ("new-jitterbuffer", G_OBJECT_TYPE (manager)))
+    g_signal_connect_object (
+        manager, "new-jitterbuffer", G_CALLBACK (on_new_jitterbuffer), self, 0);
+}
+
+gint64
+seed_decode_session_sender_time (SeedDecodeSession *self, GstClockTime running)
+{
+  gint64 time = 0;
+
+  if (!GST_CLOCK_TIME_IS_VALID (running))
+    return 0;
+  g_mutex_lock (&self->lock);
+  if (self->knows_sender_clock)
+    time = (gint64) running + self->sender_offset_ns;
+  g_mutex_unlock (&self->lock);
+  return time;
+}
+
 static gboolean
 has_property (GstElement *element, const char *name)
 {
@@ -235,15 +307,37 @@ on_source_setup (GstElement *decoder, GstElement *source, SeedDecodeSession *sel
 {
   if (has_property (source, "add-reference-timestamp-meta"))
     g_object_set (source, "add-reference-timestamp-meta", TRUE, NULL);
+  if (g_signal_lookup ("new-manager", G_OBJECT_TYPE (source)))
+    g_signal_connect_object (source, "new-manager", G_CALLBACK (on_new_manager), self, 0);
   if (self->connect_ms > 0 && has_property (source, "tcp-timeout"))
     g_object_set (source, "tcp-timeout", (guint64) self->connect_ms * 500, NULL);
+}
+
+/* A filesrc that cannot open its file leaves a decodebin that goes by the name's ending half built;
+ * so a file is looked for before. NULL: it is there, or not a file. Free with g_free. */
+static char *
+find_file_fault (const char *uri)
+{
+  g_autofree char *path = g_filename_from_uri (uri, NULL, NULL), *shown = NULL;
+  int code;
+
+  if (!path || g_access (path, R_OK) == 0)
+    return NULL;
+  code = errno;
+  shown = g_filename_display_name (path);
+  return g_strdup_printf ("%s: %s; check that it exists and may be read", shown, g_strerror (code));
 }
 
 static gboolean
 build (SeedDecodeSession *self)
 {
   g_autoptr (GstPad) src = NULL, sink = NULL;
+  g_autofree char *fault = find_file_fault (self->uri);
 
+  if (fault) {
+    fail (self, SEED_STREAM_LOST, fault);
+    return FALSE;
+  }
   if (!gst_uri_is_valid (self->uri)) {
     fail (self, SEED_STREAM_REFUSED,
         "its uri is not a URI; for a file write file:///full/path/of/the.mp4");
@@ -269,6 +363,39 @@ build (SeedDecodeSession *self)
   gst_pad_link_full (src, self->frames, GST_PAD_LINK_CHECK_NOTHING);
   gst_pad_set_active (self->frames, TRUE);
   return TRUE;
+}
+
+/* Waits for the end of what the task of @sink does now, and keeps it from going on. */
+static void
+rest_task (GstPad *sink)
+{
+  for (guint i = 0; i < MAX_RESTS; i++) {
+    if (g_rec_mutex_trylock (GST_PAD_GET_STREAM_LOCK (sink))) {
+      gst_pad_pause_task (sink);
+      g_rec_mutex_unlock (GST_PAD_GET_STREAM_LOCK (sink));
+      return;
+    }
+    g_usleep (REST_US);
+  }
+}
+
+/* A decodebin whose source has failed as it started does not hear that it goes down, and may plug
+ * elements in the task of its typefind while they are taken down. So that task comes to rest first;
+ * with frames coming it is long over. A second at most. */
+static void
+rest_typefind (SeedDecodeSession *self)
+{
+  g_autoptr (GstIterator) elements = gst_bin_iterate_recurse (GST_BIN (self));
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  while (!self->caps && gst_iterator_next (elements, &value) == GST_ITERATOR_OK) {
+    GstElement *element = g_value_get_object (&value);
+    g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+
+    if (sink && g_str_equal (G_OBJECT_TYPE_NAME (element), "GstTypeFindElement"))
+      rest_task (sink);
+    g_value_reset (&value);
+  }
 }
 
 /* A decodebin that is failing just now may refuse at first to go down. */
@@ -302,9 +429,17 @@ seed_decode_session_change_state (GstElement *element, GstStateChange transition
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !build (self))
     return GST_STATE_CHANGE_FAILURE;
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    rest_typefind (self);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL && self->decoder) { /* it failed to start */
+    rest_typefind (self);
+    unbuild (self);
+  }
   ret = GST_ELEMENT_CLASS (seed_decode_session_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     unbuild (self);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL)
+    ret = GST_STATE_CHANGE_SUCCESS;
   if (ret == GST_STATE_CHANGE_FAILURE && transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     ret = GST_STATE_CHANGE_SUCCESS; /* the inside is gone, whatever it said */
   if (ret == GST_STATE_CHANGE_NO_PREROLL && transition == GST_STATE_CHANGE_READY_TO_PAUSED)

@@ -62,6 +62,10 @@ void seed_decode_session_run (SeedDecodeSession *self, GstState state);
 /* Takes it down for good. Never waits; the callback closed says when it is down. */
 void seed_decode_session_close (SeedDecodeSession *self);
 
+/* Realtime, ns, by the clock of the sender, of a frame with the session's running time @running; 0:
+ * the sender has not said. */
+gint64 seed_decode_session_sender_time (SeedDecodeSession *self, GstClockTime running);
+
 /* The pad its frames come to: queries and upstream events go through it. */
 GstPad *seed_decode_session_peek_pad (SeedDecodeSession *self);
 

@@ -3,13 +3,12 @@
 
 #include "core/event.h"
 #include "core/stream-meta.h"
+#include "decode/sender-report.h"
 #include "decode/stream-private.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 #define GST_CAT_DEFAULT seed_decode_debug
 
-/* From 1900, as NTP counts, to 1970 (RFC 5905). */
-#define NTP_TO_UNIX_S G_GUINT64_CONSTANT (2208988800)
 /* A source's clock that says a frame is older, or is yet to come, is wrong. */
 #define MAX_CAPTURE_AGE (60 * GST_SECOND)
 #define MAX_CAPTURE_AHEAD (2 * GST_SECOND)
@@ -90,8 +89,8 @@ source_time (GstBuffer *buffer)
   if ((meta = gst_buffer_get_reference_timestamp_meta (buffer, unix_time)))
     return (gint64) meta->timestamp;
   if ((meta = gst_buffer_get_reference_timestamp_meta (buffer, ntp_time)) &&
-      meta->timestamp > NTP_TO_UNIX_S * GST_SECOND)
-    return (gint64) (meta->timestamp - NTP_TO_UNIX_S * GST_SECOND);
+      meta->timestamp > SEED_NTP_TO_UNIX_S * GST_SECOND)
+    return (gint64) (meta->timestamp - SEED_NTP_TO_UNIX_S * GST_SECOND);
   return 0;
 }
 
@@ -111,9 +110,9 @@ running_now (SeedDecodeSession *session)
 
 /* Realtime at which a live frame was captured, as near as the source tells, else when it came. */
 static gint64
-capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running, GstClockTime now)
+capture_time (SeedDecodeStream *self, gint64 from_source, GstClockTime running, GstClockTime now)
 {
-  gint64 wall = seed_realtime_ns (), from_source = source_time (buffer);
+  gint64 wall = seed_realtime_ns ();
   GstClockTimeDiff age;
 
   if (from_source > wall - (gint64) MAX_CAPTURE_AGE &&
@@ -134,14 +133,17 @@ sign (SeedDecodeStream *self, SeedDecodeSession *session, GstBuffer *buffer, Gst
   GstClockTime now = self->live ? running_now (session) : GST_CLOCK_TIME_NONE;
   GstClockTime time =
       seed_timeline_next (&self->timeline, running, GST_BUFFER_DURATION (buffer), now);
+  gint64 from_source = source_time (buffer);
   SeedStreamMeta *meta;
 
+  if (from_source == 0)
+    from_source = seed_decode_session_sender_time (session, running);
   buffer = gst_buffer_make_writable (buffer);
   meta = seed_buffer_add_stream_meta (buffer);
   g_strlcpy (meta->stream, self->spec->id, sizeof meta->stream);
   meta->frame = self->n_decoded - 1;
   meta->pts = time;
-  meta->capture_ns = capture_time (self, buffer, time, now);
+  meta->capture_ns = capture_time (self, from_source, time, now);
   meta->dropped = self->n_thinned;
   GST_BUFFER_PTS (buffer) = time;
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;

@@ -316,10 +316,43 @@ test_changes (void)
   stats = player_stats (player, "cam");
   g_assert_cmpstr (gst_structure_get_string (stats, "size"), ==, "176x144");
   g_assert_cmpstr (gst_structure_get_string (stats, "codec"), ==, "vp8");
-  g_test_message ("capture times from the %s", gst_structure_get_string (stats, "capture-clock"));
   player_set_state (player, GST_STATE_NULL);
   player_assert_in_order (player);
   assert_events_alternate (player, "cam");
+  assert_capture_times (player);
+  server_kill (&server);
+}
+
+/* The clock of the sender, from its reports: the same machine's, so it must agree with arrival. */
+static void
+test_sender_clock (void)
+{
+  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  g_autofree char *uri = NULL;
+  g_autoptr (Player) player = NULL;
+  gboolean known = FALSE;
+  Server server;
+
+  if (!server_is_there ())
+    return;
+  server = server_start (SMALL, 0);
+  uri = rtsp_uri (server.port);
+  player = new_camera (uri, "");
+  while (!known) {
+    g_autoptr (GstStructure) stats = NULL;
+
+    player_wait_frames (player, "cam", player_count (player, "cam") + 5);
+    stats = player_stats (player, "cam");
+    known = g_str_equal (gst_structure_get_string (stats, "capture-clock"), "source");
+    g_assert_cmpint (g_get_monotonic_time (), <, end);
+  }
+  player_wait_frames (player, "cam", player_count (player, "cam") + 10);
+  player_set_state (player, GST_STATE_NULL);
+  for (guint i = 1; i < player->seen->len; i++) { /* 40 ms apart, by whichever clock */
+    const Seen *one = player_nth (player, i - 1), *two = player_nth (player, i);
+
+    g_assert_cmpint (ABS (two->capture_ns - one->capture_ns), <, 2 * (gint64) GST_SECOND);
+  }
   assert_capture_times (player);
   server_kill (&server);
 }
@@ -566,6 +599,7 @@ main (int argc, char **argv)
   g_test_add_func ("/reconnect/back-soon", test_back_soon);
   g_test_add_func ("/reconnect/frozen", test_frozen);
   g_test_add_func ("/reconnect/changes", test_changes);
+  g_test_add_func ("/reconnect/sender-clock", test_sender_clock);
   g_test_add_func ("/reconnect/garbage", test_garbage);
   g_test_add_func ("/reconnect/refusals", test_refusals);
   g_test_add_func ("/reconnect/device-missing", test_device_missing);

@@ -2,6 +2,7 @@
 #include <glib.h>
 
 #include "decode/meter.h"
+#include "decode/sender-report.h"
 #include "decode/timeline.h"
 
 #define NONE G_MAXUINT64
@@ -146,6 +147,26 @@ test_meter (void)
   g_assert_cmpfloat_with_epsilon (seed_meter_rate (&meter, now + 1001000), 0.2, 0.001);
 }
 
+static void
+test_sender_report (void)
+{
+  guint8 packet[28] = { 0x80, 200, 0, 6, 1, 2, 3, 4, 0x83, 0xaa, 0x7e, 0x81, 0x80, 0, 0, 0 };
+  gint64 ns = 0;
+
+  g_assert_true (seed_sender_report_parse (packet, sizeof packet, &ns));
+  g_assert_cmpint (ns, ==, 1500000000); /* 1970 was 0x83aa7e80 s after 1900 */
+  for (gsize size = 0; size < sizeof packet; size++)
+    g_assert_false (seed_sender_report_parse (packet, size, &ns));
+  packet[1] = 201;
+  g_assert_false (seed_sender_report_parse (packet, sizeof packet, &ns));
+  packet[1] = 200;
+  packet[0] = 0x40;
+  g_assert_false (seed_sender_report_parse (packet, sizeof packet, &ns));
+  packet[0] = 0x80;
+  packet[8] = 0x01; /* a sender that counts from its start */
+  g_assert_false (seed_sender_report_parse (packet, sizeof packet, &ns));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -158,5 +179,6 @@ main (int argc, char **argv)
   g_test_add_func ("/timeline/ahead", test_ahead);
   g_test_add_func ("/timeline/never-back", test_never_back);
   g_test_add_func ("/timeline/meter", test_meter);
+  g_test_add_func ("/timeline/sender-report", test_sender_report);
   return g_test_run ();
 }
