@@ -66,20 +66,6 @@ seed_name_is_good (const char *name)
          strspn (name, "-") < n;
 }
 
-gboolean
-seed_uri_is_live (const char *uri)
-{
-  static const char *const schemes[] = { "rtsp", "rtsps", "rtspu", "rtspt", "rtsph", "rtsp-sdp",
-    "rtspsu", "rtspst", "rtspsh", "rtp", "srtp", "udp", "srt", "rist", "rtmp", "rtmps", "rtmpt",
-    "v4l2", "mms", "mmsh", "onvif", "ndi", "webrtc", "whep", NULL };
-  g_autofree char *scheme = g_uri_parse_scheme (uri), *lower = NULL;
-
-  if (!scheme)
-    return FALSE;
-  lower = g_ascii_strdown (scheme, -1);
-  return g_strv_contains (schemes, lower);
-}
-
 char *
 seed_uri_resolve (const char *location, const char *folder, GError **error)
 {
