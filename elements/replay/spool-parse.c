@@ -90,7 +90,7 @@ id_is_good (const char id[SEED_REPLAY_STREAM_SIZE])
       return FALSE;
   }
   for (gsize i = 0; i < n; i++) {
-    if (!g_ascii_isgraph (id[i]))
+    if (g_ascii_iscntrl (id[i]))
       return FALSE;
   }
   return n > 0 && n < SEED_REPLAY_STREAM_SIZE;
