@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/event.h"
 #include "core/stream-meta.h"
+#include "replay/replay-private.h"
 #include "replay/seedreplay.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_replay_debug);
@@ -117,7 +118,9 @@ seed_replay_element_alarm (SeedReplayElement *self, GError *error)
 static void
 update_spool (SeedReplayElement *self, GError **error)
 {
-  if (self->spool && !seed_spool_update (self->spool, error))
+  if (!self->spool)
+    seed_replay_change_clear (self->replay);
+  else if (!seed_spool_update (self->spool, error))
     self->n_refused++;
 }
 

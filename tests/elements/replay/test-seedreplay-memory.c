@@ -299,7 +299,7 @@ test_steady (void)
   after = heap_in_use ();
   g_test_message ("heap %" G_GSIZE_FORMAT " -> %" G_GSIZE_FORMAT " bytes", before, after);
   g_assert_cmpuint (get_stat (h, "held"), ==, 64);
-  g_assert_cmpuint (after, <, before + 64 * 1024);
+  g_assert_cmpuint (after, <, before + 16 * 1024);
   gst_harness_teardown (h);
 }
 
