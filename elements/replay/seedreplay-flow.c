@@ -63,7 +63,7 @@ caps_of (SeedReplayElement *self, const SeedRemembered *frame)
 }
 
 static GstBuffer *
-dress (const SeedRemembered *frame, GstClockTime pts)
+dress (const SeedRemembered *frame, guint32 repeat, GstClockTime pts)
 {
   GstBuffer *buffer = gst_buffer_new_wrapped_bytes (frame->pixels);
   SeedStreamMeta *meta = seed_buffer_add_stream_meta (buffer);
@@ -74,20 +74,21 @@ dress (const SeedRemembered *frame, GstClockTime pts)
   meta->capture_ns = frame->capture_ns;
   meta->label = frame->label;
   meta->dropped = frame->dropped;
-  meta->repeat = frame->repeat;
+  meta->repeat = repeat;
   GST_BUFFER_PTS (buffer) = pts;
   return buffer;
 }
 
 /* @pts: of the live frame that it goes with, so that time on the pad goes on. */
 static GstFlowReturn
-push_remembered (SeedReplayElement *self, const SeedRemembered *frame, GstClockTime pts)
+push_remembered (SeedReplayElement *self, const SeedReplayDue *due, GstClockTime pts)
 {
+  const SeedRemembered *frame = due->frame;
   GstCaps *caps = caps_of (self, frame);
   GstFlowReturn ret;
 
   seed_ledger_in (self->ledger, frame->stream, 1);
-  ret = push (self, dress (frame, pts), caps, frame->stream);
+  ret = push (self, dress (frame, due->repeat, pts), caps, frame->stream);
   g_mutex_lock (&self->lock);
   self->n_replayed += ret == GST_FLOW_OK;
   g_mutex_unlock (&self->lock);
@@ -150,7 +151,7 @@ remember (SeedReplayElement *self, GstVideoFrame *map, const SeedStreamMeta *who
 static gboolean
 consider (SeedReplayElement *self, GstVideoFrame *map, const SeedStreamMeta *who, GError **error)
 {
-  const SeedRemembered *due;
+  const SeedRemembered *frame;
   SeedSignature signature;
   gboolean duplicate;
 
@@ -165,9 +166,12 @@ consider (SeedReplayElement *self, GstVideoFrame *map, const SeedStreamMeta *who
     remember (self, map, who, &signature);
   self->n_live++;
   seed_replay_live (self->replay);
-  g_ptr_array_set_size (self->due, 0);
-  while ((due = seed_replay_draw (self->replay)))
-    g_ptr_array_add (self->due, (gpointer) due);
+  g_array_set_size (self->due, 0);
+  while ((frame = seed_replay_draw (self->replay))) {
+    SeedReplayDue due = { frame, frame->repeat };
+
+    g_array_append_val (self->due, due);
+  }
   update_spool (self, error);
   g_mutex_unlock (&self->lock);
   return TRUE;
@@ -267,7 +271,7 @@ seed_replay_element_frame (SeedReplayElement *self, GstBuffer *buffer)
   seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - begin) * 1000);
   ret = push (self, buffer, self->caps, who.stream);
   for (guint i = 0; ret == GST_FLOW_OK && i < self->due->len; i++)
-    ret = push_remembered (self, g_ptr_array_index (self->due, i), pts);
+    ret = push_remembered (self, &g_array_index (self->due, SeedReplayDue, i), pts);
   return ret;
 }
 
@@ -299,15 +303,16 @@ seed_replay_element_stream_down (SeedReplayElement *self, const char *stream)
 /* --- the end -----------------------------------------------------------------------------------
  */
 
-static const SeedRemembered *
+static SeedReplayDue
 draw_at (SeedReplayElement *self, guint index)
 {
-  const SeedRemembered *frame;
+  SeedReplayDue due;
 
   g_mutex_lock (&self->lock);
-  frame = seed_replay_draw_at (self->replay, index);
+  due.frame = seed_replay_draw_at (self->replay, index);
+  due.repeat = due.frame->repeat;
   g_mutex_unlock (&self->lock);
-  return frame;
+  return due;
 }
 
 static GstFlowReturn
@@ -320,8 +325,11 @@ pass_over_memory (SeedReplayElement *self, GstClockTime pts, GError **error)
   g_mutex_lock (&self->lock);
   seed_replay_shuffle (self->replay, order);
   g_mutex_unlock (&self->lock);
-  for (guint i = 0; ret == GST_FLOW_OK && i < n; i++)
-    ret = push_remembered (self, draw_at (self, order[i]), pts);
+  for (guint i = 0; ret == GST_FLOW_OK && i < n; i++) {
+    SeedReplayDue due = draw_at (self, order[i]);
+
+    ret = push_remembered (self, &due, pts);
+  }
   g_mutex_lock (&self->lock);
   update_spool (self, error);
   g_mutex_unlock (&self->lock);

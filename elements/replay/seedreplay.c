@@ -408,7 +408,7 @@ stop (SeedReplayElement *self)
   g_mutex_unlock (&self->lock);
   self->format = NULL;
   g_clear_pointer (&self->shrink, seed_shrink_free);
-  g_ptr_array_set_size (self->due, 0);
+  g_array_set_size (self->due, 0);
   gst_clear_caps (&self->caps);
   gst_clear_caps (&self->sent);
   gst_clear_caps (&self->kept_caps);
@@ -616,7 +616,7 @@ seed_replay_element_finalize (GObject *object)
 {
   SeedReplayElement *self = SEED_REPLAY_ELEMENT (object);
 
-  g_ptr_array_unref (self->due);
+  g_array_unref (self->due);
   g_free (self->spool_path);
   g_mutex_clear (&self->lock);
   seed_ledger_unref (self->ledger);
@@ -648,7 +648,7 @@ seed_replay_element_init (SeedReplayElement *self)
 {
   g_mutex_init (&self->lock);
   self->ledger = seed_ledger_new ();
-  self->due = g_ptr_array_new ();
+  self->due = g_array_new (FALSE, FALSE, sizeof (SeedReplayDue));
   self->settings = (SeedReplaySettings){ .capacity = DEFAULT_CAPACITY,
     .capacity_mb = DEFAULT_CAPACITY_MB,
     .warm_up = DEFAULT_WARM_UP,

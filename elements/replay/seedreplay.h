@@ -28,6 +28,12 @@ typedef struct {
   guint64 seed;
 } SeedReplaySettings;
 
+/* A frame may be due twice after one live frame when few are held. */
+typedef struct {
+  const SeedRemembered *frame;
+  guint32 repeat;
+} SeedReplayDue;
+
 struct _SeedReplayElement {
   GstElement parent;
   GstPad *sinkpad, *srcpad;
@@ -54,7 +60,7 @@ struct _SeedReplayElement {
   GstCaps *sent;                  /* of the frame before */
   GstCaps *kept_caps;             /* of the remembered frame before, whose format is: */
   char *kept_format;              /* a reference */
-  GPtrArray *due;                 /* SeedRemembered to go out after the live frame */
+  GArray *due;                    /* SeedReplayDue, to go out after the live frame */
   guint64 anonymous;              /* frames without a meta so far */
   gboolean bad_frame;             /* the last one was */
 };

@@ -84,6 +84,33 @@ test_meta_survives (void)
   gst_harness_teardown (h);
 }
 
+/* The same frame, live and three times from memory: other crops each time. */
+static void
+test_repeats_are_cropped_anew (void)
+{
+  GstHarness *h = new_harness ("seedreplay warm-up=1 live-share=0.25 ! "
+                               "seedpatchify image-size=32 augment=true views=2",
+      SMALL);
+  GstBuffer *words[4];
+
+  push_frames (h, 40 * 32, "a", 3, 4);
+  for (guint n = 0; n < G_N_ELEMENTS (words); n++) {
+    words[n] = gst_harness_pull (h);
+    g_assert_cmpuint (meta_of (words[n])->frame, ==, 3);
+    g_assert_cmpuint (meta_of (words[n])->repeat, ==, n);
+    for (guint m = 0; m < n; m++) {
+      GstMapInfo map;
+
+      gst_buffer_map (words[m], &map, GST_MAP_READ);
+      g_assert_cmpint (gst_buffer_memcmp (words[n], 0, map.data, map.size), !=, 0);
+      gst_buffer_unmap (words[m], &map);
+    }
+  }
+  for (guint n = 0; n < G_N_ELEMENTS (words); n++)
+    gst_buffer_unref (words[n]);
+  gst_harness_teardown (h);
+}
+
 static void
 test_without_meta (void)
 {
@@ -291,8 +318,7 @@ test_refused_caps (void)
 {
   GstHarness *h = new_harness ("seedreplay", NULL);
 
-  GstCaps *caps =
-      gst_caps_from_string ("video/x-raw,format=v210,width=48,height=2,framerate=25/1");
+  GstCaps *caps = gst_caps_from_string ("video/x-raw,format=v210,width=48,height=2,framerate=25/1");
   GstSegment segment;
 
   gst_segment_init (&segment, GST_FORMAT_TIME);
@@ -368,6 +394,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_add_func ("/seedreplay/warm-up-then-half", test_warm_up_then_half);
   g_test_add_func ("/seedreplay/meta-survives", test_meta_survives);
+  g_test_add_func ("/seedreplay/repeats-are-cropped-anew", test_repeats_are_cropped_anew);
   g_test_add_func ("/seedreplay/without-meta", test_without_meta);
   g_test_add_func ("/seedreplay/reproducible", test_reproducible);
   g_test_add_func ("/seedreplay/duplicates", test_duplicates);

@@ -312,7 +312,7 @@ static void
 test_lies (Fixture *f, gconstpointer data)
 {
   SeedReplayChange change = { .rng = { { 1, 2, 3, 4 } }, .stream = -1 };
-  SeedReplayStream stream = { .stream = "a b" };
+  SeedReplayStream stream = { .stream = "a\nb" };
   guint32 index = 3;
 
   change.went = g_array_new (FALSE, FALSE, sizeof (guint32));
