@@ -96,7 +96,7 @@ void seed_replay_live (SeedReplay *replay);
 
 /*
  * The next frame that is due after the live ones so far; NULL when none is. Valid until the next
- * store.
+ * store; when few frames are held the next may be the same one, whose repeat then goes on.
  */
 const SeedRemembered *seed_replay_draw (SeedReplay *replay);
 

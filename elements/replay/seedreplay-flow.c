@@ -316,7 +316,7 @@ draw_at (SeedReplayElement *self, guint index)
 }
 
 static GstFlowReturn
-pass_over_memory (SeedReplayElement *self, GstClockTime pts, GError **error)
+pass_over_memory (SeedReplayElement *self, GError **error)
 {
   guint n = seed_replay_n_held (self->replay);
   g_autofree guint32 *order = g_new (guint32, n + 1);
@@ -328,7 +328,7 @@ pass_over_memory (SeedReplayElement *self, GstClockTime pts, GError **error)
   for (guint i = 0; ret == GST_FLOW_OK && i < n; i++) {
     SeedReplayDue due = draw_at (self, order[i]);
 
-    ret = push_remembered (self, &due, pts);
+    ret = push_remembered (self, &due, GST_CLOCK_TIME_NONE);
   }
   g_mutex_lock (&self->lock);
   update_spool (self, error);
@@ -347,7 +347,7 @@ seed_replay_element_epilogue (SeedReplayElement *self)
   for (guint i = 0; ret == GST_FLOW_OK && i < self->used.epilogue; i++) {
     GError *error = NULL;
 
-    ret = pass_over_memory (self, GST_CLOCK_TIME_NONE, &error);
+    ret = pass_over_memory (self, &error);
     if (error)
       seed_replay_element_alarm (self, error);
   }

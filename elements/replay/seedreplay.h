@@ -11,7 +11,7 @@
 #include "replay/stride.h"
 
 /* The element seedreplay, and what its files share: seedreplay.c (object, states, events),
- * seedreplay-flow.c (frames). */
+ * seedreplay-settings.c (properties), seedreplay-flow.c (frames). */
 #define SEED_TYPE_REPLAY_ELEMENT (seed_replay_element_get_type ())
 G_DECLARE_FINAL_TYPE (SeedReplayElement, seed_replay_element, SEED, REPLAY_ELEMENT, GstElement)
 GST_ELEMENT_REGISTER_DECLARE (seedreplay)
@@ -64,6 +64,10 @@ struct _SeedReplayElement {
   guint64 anonymous;              /* frames without a meta so far */
   gboolean bad_frame;             /* the last one was */
 };
+
+void seed_replay_element_install_properties (GObjectClass *klass);
+/* The defaults. */
+void seed_replay_element_init_settings (SeedReplayElement *self);
 
 /* A frame from upstream; takes @buffer. */
 GstFlowReturn seed_replay_element_frame (SeedReplayElement *self, GstBuffer *buffer);
