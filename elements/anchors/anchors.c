@@ -6,9 +6,9 @@
 #include <seed/pool.h>
 
 #include "anchors/anchors-private.h"
+#include "nn/arena.h"
 #include "nn/split.h"
 
-#define ALIGN 64        /* bytes */
 #define CHUNK_ROWS 2048 /* of a chunk: some MiB at the widths of students */
 
 void
@@ -41,129 +41,104 @@ check_config (const SeedAnchorsConfig *config, GError **error)
   return FALSE;
 }
 
-/* Hands out parts of one allocation; without a base it only adds up. */
-typedef struct {
-  char *base;
-  gsize used;
-  gboolean overflow;
-} Arena;
-
-static void *
-carve_bytes (Arena *arena, gsize rows, gsize columns, gsize element_size)
-{
-  gsize size, start = arena->used;
-
-  if (__builtin_mul_overflow (rows, columns, &size) ||
-      __builtin_mul_overflow (size, element_size, &size) ||
-      __builtin_add_overflow (size, ALIGN - 1, &size) ||
-      __builtin_add_overflow (arena->used, size & ~(gsize) (ALIGN - 1), &arena->used))
-    arena->overflow = TRUE;
-  return arena->base ? arena->base + start : NULL;
-}
-
-static real *
-carve (Arena *arena, gsize rows, gsize columns)
-{
-  return carve_bytes (arena, rows, columns, sizeof (real));
-}
-
 static void
-carve_head (SeedAnchors *anchors, Arena *arena, gsize rows)
+carve_head (SeedAnchors *anchors, SeedArena *arena, gsize rows)
 {
   SeedAnchorsHead *head = &anchors->head;
   gsize hidden = anchors->shape.head_dim, e = anchors->shape.anchor_dim;
 
-  head->x = carve (arena, rows, anchors->shape.dim);
-  head->pre = carve (arena, rows, hidden);
-  head->activated = carve (arena, rows, hidden);
-  head->z = carve (arena, rows, e);
-  head->norms = carve (arena, rows, 1);
-  anchors->probs = carve (arena, rows, anchors->shape.n_anchors);
+  head->x = seed_arena_carve (arena, rows, anchors->shape.dim);
+  head->pre = seed_arena_carve (arena, rows, hidden);
+  head->activated = seed_arena_carve (arena, rows, hidden);
+  head->z = seed_arena_carve (arena, rows, e);
+  head->norms = seed_arena_carve (arena, rows, 1);
+  anchors->probs = seed_arena_carve (arena, rows, anchors->shape.n_anchors);
   if (anchors->max_query > 0) {
-    head->d_z = carve (arena, rows, e);
-    head->d_hidden = carve (arena, rows, hidden);
-    anchors->d_probs = carve (arena, rows, anchors->shape.n_anchors);
+    head->d_z = seed_arena_carve (arena, rows, e);
+    head->d_hidden = seed_arena_carve (arena, rows, hidden);
+    anchors->d_probs = seed_arena_carve (arena, rows, anchors->shape.n_anchors);
   }
 }
 
 static void
-carve_queries (Arena *arena, SeedCrossQueries *queries, gsize rows, gsize d)
+carve_queries (SeedArena *arena, SeedCrossQueries *queries, gsize rows, gsize d)
 {
-  queries->normed = carve (arena, rows, d);
-  queries->mean = carve (arena, rows, 1);
-  queries->rstd = carve (arena, rows, 1);
-  queries->q = carve (arena, rows, d);
-  queries->d_q = carve (arena, rows, d);
+  queries->normed = seed_arena_carve (arena, rows, d);
+  queries->mean = seed_arena_carve (arena, rows, 1);
+  queries->rstd = seed_arena_carve (arena, rows, 1);
+  queries->q = seed_arena_carve (arena, rows, d);
+  queries->d_q = seed_arena_carve (arena, rows, d);
 }
 
 /* @rows of queries and @keys: of a chunk */
 static void
-carve_cross (SeedAnchors *anchors, Arena *arena, gsize rows, gsize keys)
+carve_cross (SeedAnchors *anchors, SeedArena *arena, gsize rows, gsize keys)
 {
   SeedCross *cross = &anchors->cross;
   gsize d = anchors->shape.dim, m = anchors->shape.mlp_dim;
   gsize probs = rows * anchors->shape.heads;
 
-  cross->kv = carve (arena, keys, 2 * d);
-  cross->d_kv = carve (arena, keys, 2 * d);
-  cross->probs = carve (arena, probs, anchors->n_words);
-  cross->d_probs = carve (arena, probs, anchors->n_words);
-  cross->attended = carve (arena, rows, d);
-  cross->mid = carve (arena, rows, d);
-  cross->normed = carve (arena, rows, d);
-  cross->mean2 = carve (arena, rows, 1);
-  cross->rstd2 = carve (arena, rows, 1);
-  cross->pre = carve (arena, rows, m);
-  cross->activated = carve (arena, rows, m);
-  cross->d_hidden = carve (arena, rows, m);
-  cross->out = carve (arena, rows, d);
-  cross->mean3 = carve (arena, rows, 1);
-  cross->rstd3 = carve (arena, rows, 1);
-  cross->y = carve (arena, rows, d);
-  cross->d_stream = carve (arena, rows, d);
-  cross->d_rows = carve (arena, rows, d);
+  cross->kv = seed_arena_carve (arena, keys, 2 * d);
+  cross->d_kv = seed_arena_carve (arena, keys, 2 * d);
+  cross->probs = seed_arena_carve (arena, probs, anchors->n_words);
+  cross->d_probs = seed_arena_carve (arena, probs, anchors->n_words);
+  cross->attended = seed_arena_carve (arena, rows, d);
+  cross->mid = seed_arena_carve (arena, rows, d);
+  cross->normed = seed_arena_carve (arena, rows, d);
+  cross->mean2 = seed_arena_carve (arena, rows, 1);
+  cross->rstd2 = seed_arena_carve (arena, rows, 1);
+  cross->pre = seed_arena_carve (arena, rows, m);
+  cross->activated = seed_arena_carve (arena, rows, m);
+  cross->d_hidden = seed_arena_carve (arena, rows, m);
+  cross->out = seed_arena_carve (arena, rows, d);
+  cross->mean3 = seed_arena_carve (arena, rows, 1);
+  cross->rstd3 = seed_arena_carve (arena, rows, 1);
+  cross->y = seed_arena_carve (arena, rows, d);
+  cross->d_stream = seed_arena_carve (arena, rows, d);
+  cross->d_rows = seed_arena_carve (arena, rows, d);
 }
 
 static void
-carve_all (SeedAnchors *anchors, Arena *arena)
+carve_all (SeedAnchors *anchors, SeedArena *arena)
 {
   gsize d = anchors->shape.dim, n = anchors->n_words, k = anchors->shape.n_anchors;
   gsize query_rows = (gsize) anchors->max_batch * anchors->max_query;
   gsize chunk_rows = (gsize) anchors->chunk * MAX (k, anchors->max_query);
 
   carve_head (anchors, arena, MAX (query_rows, anchors->chunk * n));
-  anchors->columns = carve (arena, k, 1);
+  anchors->columns = seed_arena_carve (arena, k, 1);
   if (anchors->max_query == 0)
     return;
-  anchors->layers.parts = carve (arena, SEED_LAYERS_PARTS, 2 * d);
+  anchors->layers.parts = seed_arena_carve (arena, SEED_LAYERS_PARTS, 2 * d);
   carve_cross (anchors, arena, chunk_rows, anchors->chunk * n);
   carve_queries (arena, &anchors->of_anchors, k, d);
   carve_queries (arena, &anchors->of_words, (gsize) anchors->chunk * anchors->max_query, d);
-  anchors->assignment = carve (arena, anchors->max_batch * n, k);
-  anchors->frames = carve_bytes (arena, anchors->max_batch, 1, sizeof (guint64));
-  anchors->smoothing = carve (arena, n, n);
-  anchors->queries = carve (arena, query_rows, d);
-  anchors->d_queries = carve (arena, query_rows, d);
-  anchors->keys = carve (arena, anchors->chunk * n, d);
-  anchors->logits = carve (arena, chunk_rows, n);
-  anchors->targets = carve (arena, anchors->chunk * k, n);
-  anchors->d_rows = carve (arena, chunk_rows, d);
-  anchors->anchor_rows = carve (arena, k, d);
-  anchors->d_anchor_rows = carve (arena, k, d);
-  anchors->row_losses = carve_bytes (arena, MAX (chunk_rows, query_rows), 1, sizeof (double));
-  anchors->hits =
-      carve_bytes (arena, (gsize) anchors->chunk * anchors->max_query, 1, sizeof (gboolean));
+  anchors->assignment = seed_arena_carve (arena, anchors->max_batch * n, k);
+  anchors->frames = seed_arena_carve_bytes (arena, anchors->max_batch, 1, sizeof (guint64));
+  anchors->smoothing = seed_arena_carve (arena, n, n);
+  anchors->queries = seed_arena_carve (arena, query_rows, d);
+  anchors->d_queries = seed_arena_carve (arena, query_rows, d);
+  anchors->keys = seed_arena_carve (arena, anchors->chunk * n, d);
+  anchors->logits = seed_arena_carve (arena, chunk_rows, n);
+  anchors->targets = seed_arena_carve (arena, anchors->chunk * k, n);
+  anchors->d_rows = seed_arena_carve (arena, chunk_rows, d);
+  anchors->anchor_rows = seed_arena_carve (arena, k, d);
+  anchors->d_anchor_rows = seed_arena_carve (arena, k, d);
+  anchors->row_losses =
+      seed_arena_carve_bytes (arena, MAX (chunk_rows, query_rows), 1, sizeof (double));
+  anchors->hits = seed_arena_carve_bytes (
+      arena, (gsize) anchors->chunk * anchors->max_query, 1, sizeof (gboolean));
 }
 
 static gboolean
 allocate (SeedAnchors *anchors, GError **error)
 {
   guint64 rows = (guint64) anchors->max_batch * anchors->n_words;
-  Arena arena = { 0 };
+  SeedArena arena = { 0 };
 
   carve_all (anchors, &arena);
   if (rows > G_MAXINT32 || arena.overflow || arena.used > G_MAXSSIZE ||
-      posix_memalign (&anchors->memory, ALIGN, arena.used) != 0) {
+      posix_memalign (&anchors->memory, SEED_ARENA_ALIGN, arena.used) != 0) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
         "no memory for image anchors over %u images of %u words (%.1f GiB); use a smaller batch or "
         "image size",
@@ -173,7 +148,7 @@ allocate (SeedAnchors *anchors, GError **error)
   }
   memset (anchors->memory, 0, arena.used);
   anchors->memory_size = arena.used;
-  arena = (Arena){ .base = anchors->memory };
+  arena = (SeedArena){ .base = anchors->memory };
   carve_all (anchors, &arena);
   return TRUE;
 }
