@@ -158,7 +158,7 @@ fast_activation (SeedActivation activation, __m512 x)
   case SEED_ACTIVATION_RELU:
     break;
   }
-  return _mm512_max_ps (x, _mm512_setzero_ps ());
+  return _mm512_max_ps (_mm512_setzero_ps (), x); /* what is not a number stays */
 }
 
 static ALWAYS_INLINE void
