@@ -128,8 +128,12 @@ remove_now (gpointer data)
   SeeddSupervisor *supervisor = removal->supervisor;
   SeeddGraph *graph = g_hash_table_lookup (supervisor->graphs, removal->name);
 
-  if (graph && seedd_graph_state (graph) == SEEDD_STOPPED && !supervisor->stopping &&
-      !has_file (supervisor, removal->name)) {
+  if (!graph || supervisor->stopping || seedd_graph_state (graph) != SEEDD_STOPPED)
+    return G_SOURCE_REMOVE;
+  if (has_file (supervisor, removal->name)) { /* it came back meanwhile */
+    if (seedd_config_is_enabled (supervisor->context->config, removal->name))
+      seedd_graph_start (graph);
+  } else {
     g_hash_table_remove (supervisor->graphs, removal->name);
     seedd_proxy_disconnect (supervisor->context->proxy, removal->name, TRUE);
     supervisor->context->changed (supervisor->context->data);
