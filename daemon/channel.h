@@ -28,7 +28,8 @@ SeedChannel *seed_channel_new (
 /** In the context's thread, or when that runs no more; not from a callback. Closes the socket. */
 void seed_channel_free (SeedChannel *channel);
 
-/** Queues @line, to which a newline is added. FALSE when the channel is closed or its queue full. */
+/** Queues @line, to which a newline is added. FALSE when the channel is closed or its queue full.
+ */
 gboolean seed_channel_send (SeedChannel *channel, const char *line);
 
 /** Hands out every line that has already arrived. In the context's thread. */

@@ -8,7 +8,7 @@
 
 #define VERSION "2.0"
 
-G_DEFINE_QUARK (seed-rpc-error-quark, seed_rpc_error)
+G_DEFINE_QUARK (seed - rpc - error - quark, seed_rpc_error)
 
 void
 seed_rpc_message_clear (SeedRpcMessage *message)
@@ -61,8 +61,8 @@ only_known (JsonObject *object, const char *const *names, GError **error)
   JsonObjectIter iter;
   const char *key;
 
-  json_object_iter_init (&iter, object);
-  while (json_object_iter_next (&iter, &key, NULL)) {
+  json_object_iter_init_ordered (&iter, object);
+  while (json_object_iter_next_ordered (&iter, &key, NULL)) {
     if (!g_strv_contains (names, key)) {
       g_autofree char *quoted = seed_quote (key);
 
@@ -252,8 +252,8 @@ seed_rpc_check_params (JsonObject *params, const char *const *names, GError **er
 
   if (!params)
     return TRUE;
-  json_object_iter_init (&iter, params);
-  while (json_object_iter_next (&iter, &key, NULL)) {
+  json_object_iter_init_ordered (&iter, params);
+  while (json_object_iter_next_ordered (&iter, &key, NULL)) {
     g_autofree char *quoted = NULL, *hint = NULL;
 
     if (g_strv_contains (names, key))
@@ -302,8 +302,8 @@ seed_rpc_get_boolean (JsonObject *params, const char *name, gboolean *value, GEr
 }
 
 gboolean
-seed_rpc_get_int (JsonObject *params, const char *name, gint64 min, gint64 max, gint64 *value,
-    GError **error)
+seed_rpc_get_int (
+    JsonObject *params, const char *name, gint64 min, gint64 max, gint64 *value, GError **error)
 {
   JsonNode *node = params ? json_object_get_member (params, name) : NULL;
   g_autofree char *expected = NULL;
@@ -314,7 +314,7 @@ seed_rpc_get_int (JsonObject *params, const char *name, gint64 min, gint64 max, 
     *value = json_node_get_int (node);
     return TRUE;
   }
-  expected = g_strdup_printf (
-      "a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, min, max);
+  expected =
+      g_strdup_printf ("a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, min, max);
   return wrong_type (name, expected, error);
 }

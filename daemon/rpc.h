@@ -53,7 +53,8 @@ seed_rpc_parse_request (const char *text, gsize length, SeedRpcMessage *message,
 gboolean
 seed_rpc_parse_message (const char *text, gsize length, SeedRpcMessage *message, GError **error);
 
-/** @params and @result may be NULL and are borrowed. Callers free the text, which has no newline. */
+/** @params and @result may be NULL and are borrowed. Callers free the text, which has no newline.
+ */
 char *seed_rpc_build_request (gint64 id, const char *method, JsonObject *params);
 char *seed_rpc_build_notification (const char *method, JsonObject *params);
 /** @id NULL: null. */
@@ -69,7 +70,7 @@ seed_rpc_get_text (JsonObject *params, const char *name, gboolean needed, GError
 /** A truth value or whole number; *@value is left alone when it is missing. FALSE with an error. */
 gboolean
 seed_rpc_get_boolean (JsonObject *params, const char *name, gboolean *value, GError **error);
-gboolean seed_rpc_get_int (JsonObject *params, const char *name, gint64 min, gint64 max,
-    gint64 *value, GError **error);
+gboolean seed_rpc_get_int (
+    JsonObject *params, const char *name, gint64 min, gint64 max, gint64 *value, GError **error);
 
 G_END_DECLS

@@ -26,8 +26,7 @@ find_stage (const SeedRun *run, const char *name, GError **error)
   g_autofree char *quoted = seed_quote (name), *hint = NULL;
 
   for (guint i = 0; i < run->pipeline->stages->len; i++) {
-    const SeedPipelineStage *stage =
-        &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
+    const SeedPipelineStage *stage = &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
 
     if (strcmp (GST_OBJECT_NAME (stage->element), name) == 0)
       return stage;
@@ -153,8 +152,7 @@ static void
 apply (SeedRun *run, const Change *change)
 {
   for (guint i = 0; i < run->pipeline->stages->len; i++) {
-    const SeedPipelineStage *stage =
-        &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
+    const SeedPipelineStage *stage = &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
 
     if (strcmp (stage->node->name, change->node) == 0)
       g_object_set_property (G_OBJECT (stage->element), change->pspec->name, &change->value);

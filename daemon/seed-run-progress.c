@@ -88,8 +88,7 @@ append_highlights (GString *line, const SeedPipelineStage *stage)
 }
 
 SeedLedger *
-seed_run_source_ledger (
-    const SeedPipeline *pipeline, const SeedPipelineStage *stage, gboolean *own)
+seed_run_source_ledger (const SeedPipeline *pipeline, const SeedPipelineStage *stage, gboolean *own)
 {
   SeedLedger *ledger = seed_run_element_ledger (stage->element);
 

@@ -146,8 +146,8 @@ deliver (gpointer data)
     g_autofree char *text = g_strdup_printf (
         "the frame cannot be made a JPEG: %s", error ? error->message : "it cannot be read");
 
-    seed_run_request_fail (snapshot->request,
-        &(GError){ SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, text });
+    seed_run_request_fail (
+        snapshot->request, &(GError){ SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, text });
   }
   snapshot_unref (snapshot);
   return NULL;
@@ -267,8 +267,7 @@ seed_run_snapshot (SeedRun *run, SeedRunRequest *request)
   g_mutex_init (&snapshot->lock);
   snapshot->timeout = g_timeout_add_seconds (WAIT_SECONDS, on_timeout, snapshot);
   for (guint i = 0; i < run->pipeline->stages->len; i++) {
-    const SeedPipelineStage *stage =
-        &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
+    const SeedPipelineStage *stage = &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
 
     if (stage->node->inputs->len == 0)
       gst_element_foreach_src_pad (stage->element, add_probe, snapshot);

@@ -26,8 +26,8 @@ struct _SeedRunStatus {
 
   GMutex lock; /* the rest */
   const char *phase;
-  char *news;      /* what the last summary said */
-  gint64 loop_us;  /* monotonic, when the main loop last ran; 0: it does not run yet */
+  char *news;     /* what the last summary said */
+  gint64 loop_us; /* monotonic, when the main loop last ran; 0: it does not run yet */
 };
 
 /* ---- in the thread ---- */
@@ -75,9 +75,9 @@ seed_run_request_reply (SeedRunRequest *request, JsonNode *result)
 
   if (request->message.id && strlen (line) > SEED_RPC_MAX_BYTES) {
     g_free (line);
-    line = seed_rpc_build_error (request->message.id,
-        &(GError){ SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
-            (char *) "the answer is larger than a message may be" });
+    line = seed_rpc_build_error (
+        request->message.id, &(GError){ SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
+                                 (char *) "the answer is larger than a message may be" });
   }
   if (request->message.id)
     seed_channel_send (request->status->channel, line);

@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /**
- * The status channel of a supervised graph: JSON-RPC lines over the file descriptor that --status-fd
- * names.
+ * The status channel of a supervised graph: JSON-RPC lines over the file descriptor that
+ * --status-fd names.
  *
  * A thread of its own sends a `heartbeat` at an interval, from the first moment on, so that a
  * process that hangs is told from one that loads; each says how long ago the main loop last ran, so

@@ -86,8 +86,8 @@ lost_frames (const SeedPipeline *pipeline, const char *stream)
   guint64 lost = 0;
 
   for (guint i = 0; i < pipeline->stages->len; i++) {
-    g_autoptr (SeedLedger) ledger = seed_run_element_ledger (
-        g_array_index (pipeline->stages, SeedPipelineStage, i).element);
+    g_autoptr (SeedLedger) ledger =
+        seed_run_element_ledger (g_array_index (pipeline->stages, SeedPipelineStage, i).element);
 
     lost += lost_in (ledger, stream);
   }
@@ -113,9 +113,8 @@ append_stream (GString *text, const char *node, const char *name, const Stream *
 }
 
 static guint64
-append_streams (
-    SeedRunSummary *summary, const SeedPipeline *pipeline, const SeedPipelineStage *stage,
-    GString *text)
+append_streams (SeedRunSummary *summary, const SeedPipeline *pipeline,
+    const SeedPipelineStage *stage, GString *text)
 {
   gboolean own;
   g_autoptr (SeedLedger) ledger = seed_run_source_ledger (pipeline, stage, &own);

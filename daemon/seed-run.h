@@ -16,8 +16,8 @@ typedef struct {
   GHashTable *set; /* parameters to override */
   guint threads;   /* 0: as many as the CPU mask has */
   SeedBuildOptions build;
-  const char *stats; /* file, or NULL */
-  guint drain;       /* seconds a drain may take */
+  const char *stats;     /* file, or NULL */
+  guint drain;           /* seconds a drain may take */
   SeedRunStatus *status; /* to the supervisor, or NULL */
 } SeedRunOptions;
 

@@ -68,8 +68,8 @@ is_served (const SeedctlClient *client, int *code)
     return TRUE;
   *code = failed == EACCES ? SEEDCTL_REFUSED : SEEDCTL_NOBODY;
   if (failed == EACCES)
-    seedctl_complain (client->name, "%s: permission denied; are you in the daemon's group?",
-        client->control);
+    seedctl_complain (
+        client->name, "%s: permission denied; are you in the daemon's group?", client->control);
   else
     seedctl_complain (client->name, "no daemon at %s", client->control);
   return FALSE;
@@ -157,7 +157,8 @@ read_reply (SeedctlClient *client, const char *text, gsize length, int *code)
   if (!reply.error)
     return json_node_copy (reply.result);
   if (client->json) {
-    JsonObject *details = json_object_get_object_member (json_node_get_object (reply.root), "error");
+    JsonObject *details =
+        json_object_get_object_member (json_node_get_object (reply.root), "error");
     JsonObject *object = json_object_new ();
     g_autoptr (JsonNode) node = NULL;
 

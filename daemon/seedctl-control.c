@@ -295,8 +295,7 @@ check_in_daemon (int argc, char **argv)
   if (!begin (&client, &argc, &argv, "FILE|GRAPH",
           "Checks a graph file, or, by its graph's name, one of the daemon's.", NULL, 1, 1,
           &code) ||
-      !(answer =
-              seedctl_client_call (&client, "check", with_text (NULL, "graph", argv[1]), &code)))
+      !(answer = seedctl_client_call (&client, "check", with_text (NULL, "graph", argv[1]), &code)))
     return code;
   errors = seedctl_printable (seedctl_get_text (json_node_get_object (answer), "errors"));
   if (client.json)
@@ -368,7 +367,8 @@ seedctl_set (int argc, char **argv)
   int code;
 
   if (!begin (&client, &argc, &argv, "GRAPH NODE KEY VALUE",
-          "Changes a property of a node while its graph runs, if the property allows that. The graph "
+          "Changes a property of a node while its graph runs, if the property allows that. The "
+          "graph "
           "file stays\nas it is, and is what counts when the graph starts again.",
           NULL, 4, 4, &code))
     return code;
@@ -404,8 +404,7 @@ seedctl_stats (int argc, char **argv)
           "Prints ledgers, busy times and measurements of all stages and queues of a running graph "
           "as JSON:\nindented, or with --json in one line.",
           NULL, 1, 1, &code) ||
-      !(answer =
-              seedctl_client_call (&client, "stats", with_text (NULL, "graph", argv[1]), &code)))
+      !(answer = seedctl_client_call (&client, "stats", with_text (NULL, "graph", argv[1]), &code)))
     return code;
   if (client.json) {
     seedctl_print_json (answer);

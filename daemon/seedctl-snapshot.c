@@ -54,8 +54,8 @@ seedctl_snapshot (int argc, char **argv)
   GOptionEntry entries[SEEDCTL_CLIENT_N_OPTIONS + 3] = {
     [SEEDCTL_CLIENT_N_OPTIONS] = { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
         "File to write (default: standard output)", "FILE" },
-    { "width", 'w', 0, G_OPTION_ARG_INT, &width,
-        "Make it no wider, at most 7680 (default: 1280)", "PIXELS" },
+    { "width", 'w', 0, G_OPTION_ARG_INT, &width, "Make it no wider, at most 7680 (default: 1280)",
+        "PIXELS" },
   };
 
   seedctl_client_add_options (&client, entries);

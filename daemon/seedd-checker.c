@@ -70,8 +70,8 @@ on_ended (gpointer data, int status)
     errors = errors_of (checker->said->str);
     if (checker->too_slow || !*errors) {
       g_free (errors);
-      errors = g_strdup_printf ("seed-run --check %s\n",
-          checker->too_slow ? "took too long and was killed" : how);
+      errors = g_strdup_printf (
+          "seed-run --check %s\n", checker->too_slow ? "took too long and was killed" : how);
     }
   }
   finish (checker, errors);
@@ -122,8 +122,8 @@ next (SeeddChecker *checker)
 
     g_string_truncate (checker->said, 0);
     checker->too_slow = FALSE;
-    checker->child = seedd_child_spawn (
-        (const char *const *) argv->pdata, nice, &callbacks, checker, &error);
+    checker->child =
+        seedd_child_spawn ((const char *const *) argv->pdata, nice, &callbacks, checker, &error);
     if (checker->child)
       checker->limit = g_timeout_add (
           (guint) (checker->context->config->start_limit_s * 1000), on_limit, checker);
@@ -133,8 +133,8 @@ next (SeeddChecker *checker)
 }
 
 void
-seedd_checker_run (SeeddChecker *checker, const char *graph, const char *path, SeeddChecked done,
-    gpointer data)
+seedd_checker_run (
+    SeeddChecker *checker, const char *graph, const char *path, SeeddChecked done, gpointer data)
 {
   Job *job;
 

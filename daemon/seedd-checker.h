@@ -21,7 +21,7 @@ void seedd_checker_free (SeeddChecker *checker);
 /** @errors: NULL when the graph is good. */
 typedef void (*SeeddChecked) (gpointer data, const char *errors);
 
-void seedd_checker_run (SeeddChecker *checker, const char *graph, const char *path,
-    SeeddChecked done, gpointer data);
+void seedd_checker_run (
+    SeeddChecker *checker, const char *graph, const char *path, SeeddChecked done, gpointer data);
 
 G_END_DECLS

@@ -149,8 +149,8 @@ make_channel (const SeeddChildCallbacks *callbacks, int *fds, GError **error)
 {
   if (!callbacks->message || socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0)
     return TRUE;
-  g_set_error (error, G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED, "no status channel: %s",
-      g_strerror (errno));
+  g_set_error (
+      error, G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED, "no status channel: %s", g_strerror (errno));
   return FALSE;
 }
 

@@ -23,7 +23,8 @@ typedef struct {
   void (*output) (gpointer data, const char *line);
   /** A message from the status channel. NULL: the child gets none. */
   void (*message) (gpointer data, const SeedRpcMessage *message);
-  /** It ended with @status (see waitpid), after all of its output. The child may be freed in here. */
+  /** It ended with @status (see waitpid), after all of its output. The child may be freed in here.
+   */
   void (*ended) (gpointer data, int status);
 } SeeddChildCallbacks;
 

@@ -111,8 +111,7 @@ is_graph_name (const Reader *reader, const SeedYaml *name)
   if (seed_name_is_good (name->text))
     return TRUE;
   quoted = seed_quote (name->text);
-  seed_diagnostics_add (
-      reader->diagnostics, name->mark, "graph name %s: " SEED_NAME_RULE, quoted);
+  seed_diagnostics_add (reader->diagnostics, name->mark, "graph name %s: " SEED_NAME_RULE, quoted);
   return FALSE;
 }
 
@@ -164,8 +163,9 @@ read_integer (const Reader *reader, const SeedYaml *yaml, const Field *field, gi
 {
   g_autofree char *expected = NULL;
 
-  if (yaml->kind == SEED_YAML_SCALAR && g_ascii_string_to_signed (yaml->text, 10,
-                                            (gint64) field->min, (gint64) field->max, integer, NULL))
+  if (yaml->kind == SEED_YAML_SCALAR &&
+      g_ascii_string_to_signed (
+          yaml->text, 10, (gint64) field->min, (gint64) field->max, integer, NULL))
     return;
   expected = g_strdup_printf ("an integer from %.0f to %.0f", field->min, field->max);
   report_expected (reader, yaml, field->name, expected);
@@ -397,7 +397,8 @@ check_together (const Reader *reader, const SeedYaml *root, const SeeddConfig *c
 {
   const SeedYaml *section;
 
-  if (config->backoff_max_s < config->backoff_s && (section = seed_yaml_lookup (root, "restart", NULL)))
+  if (config->backoff_max_s < config->backoff_s &&
+      (section = seed_yaml_lookup (root, "restart", NULL)))
     seed_diagnostics_add (reader->diagnostics, section->mark,
         "restart: 'max' (%g s) is less than 'initial' (%g s)", config->backoff_max_s,
         config->backoff_s);

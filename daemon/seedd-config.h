@@ -21,20 +21,20 @@ typedef struct {
 } SeeddLimits;
 
 typedef struct {
-  char *file;          /* where it was read, or NULL: all defaults */
-  char *graphs;        /* folder of NAME.yaml */
-  GPtrArray *enabled;  /* names in the order to start them; NULL: all, in the order of their names */
-  char *results;       /* public endpoint of results */
-  gboolean insecure;   /* results may be bound where other machines reach them */
-  gint64 hwm;          /* messages queued for each graph and each subscriber */
-  char *control;       /* endpoint of the control socket; NULL: "control" in the runtime folder */
-  char *http;          /* HOST:PORT of metrics and health, or NULL */
-  char *runtime;       /* folder of sockets and the lock */
-  double backoff_s;    /* first pause before a restart */
+  char *file;         /* where it was read, or NULL: all defaults */
+  char *graphs;       /* folder of NAME.yaml */
+  GPtrArray *enabled; /* names in the order to start them; NULL: all, in the order of their names */
+  char *results;      /* public endpoint of results */
+  gboolean insecure;  /* results may be bound where other machines reach them */
+  gint64 hwm;         /* messages queued for each graph and each subscriber */
+  char *control;      /* endpoint of the control socket; NULL: "control" in the runtime folder */
+  char *http;         /* HOST:PORT of metrics and health, or NULL */
+  char *runtime;      /* folder of sockets and the lock */
+  double backoff_s;   /* first pause before a restart */
   double backoff_max_s;
-  double healthy_s;    /* of running after which the next pause is the first one again */
-  double heartbeat_s;  /* between two heartbeats of a graph */
-  double hang_s;       /* without one until a graph is killed */
+  double healthy_s;     /* of running after which the next pause is the first one again */
+  double heartbeat_s;   /* between two heartbeats of a graph */
+  double hang_s;        /* without one until a graph is killed */
   double start_limit_s; /* until a graph must play */
   double stop_limit_s;  /* until a graph that was told to stop is killed */
   SeeddLimits defaults;
@@ -52,8 +52,7 @@ gboolean seedd_config_parse (SeeddConfig *config, const char *text, gsize length
     const char *folder, SeedDiagnostics *diagnostics);
 
 /** The same of a file. A file that is not there is an error. */
-gboolean
-seedd_config_load (SeeddConfig *config, const char *file, SeedDiagnostics *diagnostics);
+gboolean seedd_config_load (SeeddConfig *config, const char *file, SeedDiagnostics *diagnostics);
 
 void seedd_config_free (SeeddConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeeddConfig, seedd_config_free)

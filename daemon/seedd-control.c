@@ -12,9 +12,9 @@
 
 #include "publish/endpoint.h"
 
-#define MAX_PARTS 3u  /* identity, a REQ's empty part, the request */
-#define MAX_TURN 64u  /* requests in one turn of the main loop */
-#define QUEUE_IN 8    /* messages of a peer that wait to be read */
+#define MAX_PARTS 3u /* identity, a REQ's empty part, the request */
+#define MAX_TURN 64u /* requests in one turn of the main loop */
+#define QUEUE_IN 8   /* messages of a peer that wait to be read */
 #define LINGER_MS 200
 
 struct _SeeddControl {
@@ -31,7 +31,7 @@ struct _SeeddControl {
 struct _SeeddCall {
   SeeddControl *control;
   GBytes *identity;
-  gboolean delimited;    /* of a REQ, which expects an empty part first */
+  gboolean delimited; /* of a REQ, which expects an empty part first */
   gboolean notification;
   JsonNode *id;
 };
@@ -92,8 +92,7 @@ call_free (SeeddCall *call)
 
   control->waiting--;
   if (n > 1)
-    g_hash_table_replace (
-        control->peers, g_bytes_ref (call->identity), GUINT_TO_POINTER (n - 1));
+    g_hash_table_replace (control->peers, g_bytes_ref (call->identity), GUINT_TO_POINTER (n - 1));
   else
     g_hash_table_remove (control->peers, call->identity);
   g_clear_pointer (&call->id, json_node_unref);
@@ -201,9 +200,8 @@ handle (SeeddControl *control, zmq_msg_t *parts, guint n)
     g_set_error (&error, SEED_RPC_ERROR, SEED_RPC_ERROR_REQUEST, "expected a message of one part");
     good = FALSE;
   } else {
-    good =
-        seed_rpc_parse_request (zmq_msg_data (body), zmq_msg_size (body), &request, &error) &&
-        has_room (call, &error);
+    good = seed_rpc_parse_request (zmq_msg_data (body), zmq_msg_size (body), &request, &error) &&
+           has_room (call, &error);
   }
   if (request.id)
     call->id = json_node_copy (request.id);
@@ -242,9 +240,7 @@ set_options (void *socket)
   const struct {
     int option, value;
   } options[] = {
-    { ZMQ_SNDHWM, SEEDD_CONTROL_MAX_CALLS },
-    { ZMQ_RCVHWM, QUEUE_IN },
-    { ZMQ_LINGER, LINGER_MS },
+    { ZMQ_SNDHWM, SEEDD_CONTROL_MAX_CALLS }, { ZMQ_RCVHWM, QUEUE_IN }, { ZMQ_LINGER, LINGER_MS },
     { ZMQ_ROUTER_MANDATORY, 1 }, /* a reply nobody takes is an error, so that it can be counted */
   };
   gint64 max_message = SEEDD_CONTROL_MAX_MESSAGE;
@@ -274,10 +270,11 @@ bind_socket (SeeddControl *control, const char *endpoint, GError **error)
     g_prefix_error (error, "control: ");
     return FALSE;
   }
-  control->path = g_strdup (seed_endpoint_ipc_path (checked));
   before = umask (0117); /* never open to all, not even for a moment */
   bound = zmq_bind (control->socket, checked);
   umask (before);
+  if (bound == 0)
+    control->path = g_strdup (seed_endpoint_ipc_path (checked));
   if (bound < 0 || chmod (control->path, 0660) < 0) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "control: endpoint \"%s\" cannot be bound: %s",
         endpoint, zmq_strerror (errno));
@@ -299,8 +296,8 @@ seedd_control_new (const char *endpoint, SeeddDispatch dispatch, gpointer data, 
       g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
   control->socket = zmq_socket (seed_zmq_context_ref (), ZMQ_ROUTER);
   if (!control->socket || !set_options (control->socket)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "control: no socket to be had: %s",
-        zmq_strerror (errno));
+    g_set_error (
+        error, SEED_ERROR, SEED_ERROR_IO, "control: no socket to be had: %s", zmq_strerror (errno));
     return NULL;
   }
   if (!bind_socket (control, endpoint, error))
@@ -326,6 +323,8 @@ seedd_control_free (SeeddControl *control)
   if (control->socket)
     zmq_close (control->socket);
   seed_zmq_context_unref ();
+  if (control->path)
+    g_unlink (control->path); /* libzmq leaves it */
   g_hash_table_unref (control->peers);
   g_free (control->path);
   g_free (control);

@@ -6,10 +6,10 @@
 G_BEGIN_DECLS
 
 /**
- * The control socket: a ZeroMQ ROUTER on an ipc endpoint of mode 0660 that takes one JSON-RPC request
- * a message (from a REQ or a DEALER) and gives one reply. What is no request gets an error reply;
- * what is larger than SEEDD_CONTROL_MAX_MESSAGE, which is more than a request may have, costs the
- * peer its connection. Main thread.
+ * The control socket: a ZeroMQ ROUTER on an ipc endpoint of mode 0660 that takes one JSON-RPC
+ * request a message (from a REQ or a DEALER) and gives one reply. What is no request gets an error
+ * reply; what is larger than SEEDD_CONTROL_MAX_MESSAGE, which is more than a request may have,
+ * costs the peer its connection. Main thread.
  */
 typedef struct _SeeddControl SeeddControl;
 typedef struct _SeeddCall SeeddCall;

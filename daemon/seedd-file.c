@@ -154,7 +154,6 @@ seedd_file_compare (const SeeddFile *from, const SeeddFile *to, GArray *changes)
       return SEEDD_FILE_OTHER;
   }
   for (guint i = 0; i < a->nodes->len; i++)
-    compare_settings (
-        g_ptr_array_index (a->nodes, i), g_ptr_array_index (b->nodes, i), found);
+    compare_settings (g_ptr_array_index (a->nodes, i), g_ptr_array_index (b->nodes, i), found);
   return found->len > 0 ? SEEDD_FILE_SETTINGS : SEEDD_FILE_SAME;
 }

@@ -7,8 +7,8 @@
 /* What seedd-graph.c (states), seedd-graph-talk.c (the process's messages) and seedd-graph-status.c
  * (what is told of it) share. */
 
-#define SEEDD_MAX_LINES 20u     /* warnings and errors of a process that are kept */
-#define SEEDD_MAX_REQUESTS 64u  /* to one process, unanswered */
+#define SEEDD_MAX_LINES 20u    /* warnings and errors of a process that are kept */
+#define SEEDD_MAX_REQUESTS 64u /* to one process, unanswered */
 #define SEEDD_REQUEST_LIMIT_S 15
 
 struct _SeeddGraph {
@@ -27,12 +27,12 @@ struct _SeeddGraph {
   char *kill_reason; /* why seedd killed it */
   char *refusal;     /* what seed-run says of its file */
   char *end_result, *end_reason;
-  JsonObject *beat;  /* params of the last heartbeat, or NULL */
+  JsonObject *beat;                       /* params of the last heartbeat, or NULL */
   gint64 started_us, running_us, beat_us; /* monotonic */
   gint64 frames, progress_us;
-  gint64 stop_us;    /* when it was told to stop */
+  gint64 stop_us; /* when it was told to stop */
   gint64 memory;
-  GQueue lines;      /* char * */
+  GQueue lines; /* char * */
 
   double backoff_s;
   guint backoff_timer;

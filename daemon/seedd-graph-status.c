@@ -35,8 +35,7 @@ add_brief (const SeeddGraph *graph, JsonObject *object)
     json_object_set_null_member (object, "uptime_s");
   json_object_set_int_member (object, "restarts", graph->restarts);
   if (graph->backoff_timer)
-    json_object_set_double_member (
-        object, "retry_in_s", MAX (-seconds_since (graph->retry_us), 0));
+    json_object_set_double_member (object, "retry_in_s", MAX (-seconds_since (graph->retry_us), 0));
   else
     json_object_set_null_member (object, "retry_in_s");
 }

@@ -129,8 +129,7 @@ seedd_graph_on_message (gpointer data, const SeedRpcMessage *message)
       json_node_get_value_type (message->id) != G_TYPE_INT64)
     return;
   id = json_node_get_int (message->id);
-  if (g_hash_table_steal_extended (
-          graph->requests, &id, (gpointer *) &key, (gpointer *) &request))
+  if (g_hash_table_steal_extended (graph->requests, &id, (gpointer *) &key, (gpointer *) &request))
     request->reply (request->data, message->result, message->error);
 }
 
@@ -144,8 +143,8 @@ fail (SeeddReply reply, gpointer data, SeedRpcErrorCode code, const char *messag
 }
 
 void
-seedd_graph_request (SeeddGraph *graph, const char *method, JsonObject *params, SeeddReply reply,
-    gpointer data)
+seedd_graph_request (
+    SeeddGraph *graph, const char *method, JsonObject *params, SeeddReply reply, gpointer data)
 {
   g_autofree char *line = NULL, *why = NULL;
   Request *request;
@@ -205,8 +204,8 @@ seedd_graph_fail_requests (SeeddGraph *graph, const char *why)
 void
 seedd_graph_expire_requests (SeeddGraph *graph)
 {
-  g_autofree char *why =
-      g_strdup_printf ("graph '%s' does not answer within %d s", graph->name, SEEDD_REQUEST_LIMIT_S);
+  g_autofree char *why = g_strdup_printf (
+      "graph '%s' does not answer within %d s", graph->name, SEEDD_REQUEST_LIMIT_S);
 
   fail_some (graph, g_get_monotonic_time (), why);
 }

@@ -59,8 +59,7 @@ set_state (SeeddGraph *graph, SeeddState state, const char *reason)
 }
 
 void
-seedd_graph_event (
-    SeeddGraph *graph, const char *event, const char *reason, JsonObject *details)
+seedd_graph_event (SeeddGraph *graph, const char *event, const char *reason, JsonObject *details)
 {
   seedd_proxy_publish_event (graph->context->proxy, graph->name, event, reason, details);
 }
@@ -256,8 +255,8 @@ spawn (SeeddGraph *graph)
   if (!load (graph))
     return;
   argv = make_arguments (graph);
-  graph->child = seedd_child_spawn ((const char *const *) argv->pdata, (int) graph->limits->nice,
-      &callbacks, graph, &error);
+  graph->child = seedd_child_spawn (
+      (const char *const *) argv->pdata, (int) graph->limits->nice, &callbacks, graph, &error);
   if (!graph->child) {
     back_off (graph, error->message);
     return;
@@ -380,7 +379,8 @@ check_clock (SeeddGraph *graph)
   }
   if (seconds_since (graph->beat_us) > config->hang_s)
     seedd_graph_kill (graph, "hangs: no heartbeat for %g s", config->hang_s);
-  else if (graph->state == SEEDD_STARTING && seconds_since (graph->started_us) > config->start_limit_s)
+  else if (graph->state == SEEDD_STARTING &&
+           seconds_since (graph->started_us) > config->start_limit_s)
     seedd_graph_kill (graph, "does not play within %g s", config->start_limit_s);
   else if (!seedd_graph_makes_progress (graph))
     seedd_graph_kill (graph, "no frame for %g s", graph->limits->stall_s);
@@ -394,7 +394,8 @@ seedd_graph_tick (SeeddGraph *graph, gboolean late)
   seedd_graph_expire_requests (graph);
   graph->memory = seedd_child_memory (graph->child);
   if (graph->limits->memory && graph->memory > graph->limits->memory)
-    seedd_graph_kill (graph, "takes %" G_GINT64_FORMAT " MiB of memory, allowed are %" G_GINT64_FORMAT,
+    seedd_graph_kill (graph,
+        "takes %" G_GINT64_FORMAT " MiB of memory, allowed are %" G_GINT64_FORMAT " MiB",
         graph->memory >> 20, graph->limits->memory >> 20);
   if (late)
     graph->beat_us = graph->progress_us = g_get_monotonic_time ();
@@ -410,8 +411,7 @@ seedd_graph_makes_progress (const SeeddGraph *graph)
 }
 
 void
-seedd_graph_wait (
-    SeeddGraph *graph, void (*done) (gpointer data, SeeddGraph *graph), gpointer data)
+seedd_graph_wait (SeeddGraph *graph, void (*done) (gpointer data, SeeddGraph *graph), gpointer data)
 {
   const Waiter waiter = { done, data };
 

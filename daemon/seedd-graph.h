@@ -67,7 +67,8 @@ void seedd_graph_adopt (SeeddGraph *graph, SeeddFile *file);
 void seedd_graph_set_pending_errors (SeeddGraph *graph, const char *errors);
 
 /** Publishes an event of this graph. */
-void seedd_graph_event (SeeddGraph *graph, const char *event, const char *reason, JsonObject *details);
+void
+seedd_graph_event (SeeddGraph *graph, const char *event, const char *reason, JsonObject *details);
 
 /** To be called a few times a second: heartbeats, memory, limits. @late: the daemon itself was held
  * up, so nobody is to be judged by the clock. */
@@ -80,12 +81,12 @@ gboolean seedd_graph_makes_progress (const SeeddGraph *graph);
 typedef void (*SeeddReply) (gpointer data, JsonNode *result, const GError *error);
 
 /** Asks the process. @params borrowed, may be NULL. */
-void seedd_graph_request (SeeddGraph *graph, const char *method, JsonObject *params,
-    SeeddReply reply, gpointer data);
+void seedd_graph_request (
+    SeeddGraph *graph, const char *method, JsonObject *params, SeeddReply reply, gpointer data);
 
 /** Calls @done once the graph is neither starting nor stopping; at once when it is so now. */
-void seedd_graph_wait (SeeddGraph *graph, void (*done) (gpointer data, SeeddGraph *graph),
-    gpointer data);
+void seedd_graph_wait (
+    SeeddGraph *graph, void (*done) (gpointer data, SeeddGraph *graph), gpointer data);
 
 /** What `list` (@full FALSE) and `status` tell. Caller unrefs. */
 JsonObject *seedd_graph_describe (const SeeddGraph *graph, gboolean full);

@@ -72,8 +72,8 @@ find_graph (SeeddDaemon *daemon, JsonObject *params, GError **error)
 /* ---- version, list, status ---- */
 
 static gboolean
-version (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+version (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   JsonObject *object = json_object_new ();
 
@@ -94,8 +94,8 @@ describe_all (SeeddDaemon *daemon, gboolean full)
 }
 
 static gboolean
-list (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+list (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   JsonObject *object = json_object_new ();
 
@@ -113,8 +113,8 @@ set_text (JsonObject *object, const char *name, const char *text)
 }
 
 static gboolean
-status (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+status (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   const SeeddConfig *config = daemon->context->config;
   JsonObject *object;
@@ -168,8 +168,8 @@ on_stopped (gpointer data, SeeddGraph *graph)
 }
 
 static gboolean
-move (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+move (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   SeeddGraph *graph = find_graph (daemon, params, error);
   gboolean wait = TRUE, stop = strcmp (method->name, "stop") == 0;
@@ -201,8 +201,8 @@ on_reloaded (gpointer data, JsonArray *results)
 }
 
 static gboolean
-reload (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+reload (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   const char *name = seed_rpc_get_text (params, "graph", FALSE, error);
 
@@ -223,8 +223,8 @@ on_checked (gpointer data, const char *errors)
 }
 
 static gboolean
-check (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+check (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   SeeddGraph *graph = find_graph (daemon, params, error);
 
@@ -252,8 +252,7 @@ copy_member (JsonObject *object, const char *name, JsonNode *node, gpointer to)
 }
 
 static gboolean
-ask (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+ask (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   SeeddGraph *graph = find_graph (daemon, params, error);
   g_autoptr (JsonObject) others = json_object_new ();
@@ -266,8 +265,7 @@ ask (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *par
 }
 
 static gboolean
-set (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+set (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   SeeddGraph *graph = find_graph (daemon, params, error);
   g_autoptr (JsonObject) request = json_object_new ();
@@ -328,8 +326,8 @@ find_stream (SeeddDaemon *daemon, const char *name, GError **error)
 }
 
 static gboolean
-snapshot (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params,
-    GError **error)
+snapshot (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   const char *stream = seed_rpc_get_text (params, "stream", TRUE, error);
   g_autoptr (JsonObject) others = json_object_new ();

@@ -15,8 +15,8 @@
 #include "publish/publisher.h"
 
 #define LINGER_MS 200
-#define RECONNECT_MS 20 /* a graph that restarts is found at once */
-#define MAX_TURN 256    /* messages in one turn */
+#define RECONNECT_MS 20       /* a graph that restarts is found at once */
+#define MAX_TURN 256          /* messages in one turn */
 #define MAX_LAST_WORDS 100000 /* messages of a graph that has ended */
 #define MAX_TOPICS 65536u
 #define MAX_RETAINED 4096u
@@ -42,8 +42,8 @@ typedef struct {
 } Stats;
 
 struct _SeeddProxy {
-  void *graphs;      /* XSUB; of the thread, as all up to the lock */
-  void *subscribers; /* XPUB */
+  void *graphs;          /* XSUB; of the thread, as all up to the lock */
+  void *subscribers;     /* XPUB */
   GHashTable *endpoints; /* endpoint -> graph */
   GHashTable *topics;    /* topic -> Topic */
   guint n_retained;
@@ -100,8 +100,8 @@ message_clear (Message *message)
   message->n = 0;
 }
 
-/* FALSE with errno when it went nowhere. The parts are taken when it went, and copied first when they
- * may be needed again. libzmq decides at the first part; the others follow it. */
+/* FALSE with errno when it went nowhere. The parts are taken when it went, and copied first when
+ * they may be needed again. libzmq decides at the first part; the others follow it. */
 static gboolean
 send_parts (SeeddProxy *proxy, Message *message)
 {
@@ -351,8 +351,7 @@ do_connect (SeeddProxy *proxy, const Command *command)
   if (!has_endpoint (proxy, command->graph))
     subscribe_to_state (proxy, command->graph, TRUE);
   if (zmq_connect (proxy->graphs, command->endpoint) == 0)
-    g_hash_table_insert (
-        proxy->endpoints, g_strdup (command->endpoint), g_strdup (command->graph));
+    g_hash_table_insert (proxy->endpoints, g_strdup (command->endpoint), g_strdup (command->graph));
 }
 
 static void
@@ -530,8 +529,8 @@ seedd_proxy_new (const SeeddProxyConfig *config, GError **error)
   proxy->subscribers = zmq_socket (context, ZMQ_XPUB);
   if (proxy->wake_fd < 0 || !proxy->graphs || !proxy->subscribers ||
       !set_options (proxy->graphs, config, FALSE)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "results: no socket to be had: %s",
-        zmq_strerror (errno));
+    g_set_error (
+        error, SEED_ERROR, SEED_ERROR_IO, "results: no socket to be had: %s", zmq_strerror (errno));
     return NULL;
   }
   if (!bind_public (proxy, config, error))
@@ -565,6 +564,8 @@ seedd_proxy_free (SeeddProxy *proxy)
     zmq_close (proxy->graphs);
   if (proxy->subscribers)
     zmq_close (proxy->subscribers);
+  if (proxy->endpoint && seed_endpoint_ipc_path (proxy->endpoint))
+    unlink (seed_endpoint_ipc_path (proxy->endpoint)); /* libzmq leaves it */
   seed_zmq_context_unref ();
   if (proxy->wake_fd >= 0)
     close (proxy->wake_fd);

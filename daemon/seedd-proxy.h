@@ -39,8 +39,8 @@ void seedd_proxy_connect (SeeddProxy *proxy, const char *graph, const char *endp
 void seedd_proxy_disconnect (SeeddProxy *proxy, const char *graph, gboolean forget);
 
 /**
- * Publishes an event of the daemon itself, topic GRAPH/-/event/seedd/, seq counted from 0. @details:
- * members besides event, reason and id; borrowed, may be NULL.
+ * Publishes an event of the daemon itself, topic GRAPH/-/event/seedd/, seq counted from 0.
+ * @details: members besides event, reason and id; borrowed, may be NULL.
  */
 void seedd_proxy_publish_event (SeeddProxy *proxy, const char *graph, const char *event,
     const char *reason, JsonObject *details);

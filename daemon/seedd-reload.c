@@ -21,8 +21,8 @@ typedef struct {
 } Step;
 
 SeeddReload *
-seedd_reload_new (const SeeddContext *context,
-    void (*done) (gpointer data, JsonArray *results), gpointer data)
+seedd_reload_new (
+    const SeeddContext *context, void (*done) (gpointer data, JsonArray *results), gpointer data)
 {
   SeeddReload *reload = g_new0 (SeeddReload, 1);
 
@@ -46,8 +46,7 @@ seedd_reload_unref (SeeddReload *reload)
 }
 
 void
-seedd_reload_note (
-    SeeddReload *reload, const char *graph, const char *result, const char *errors)
+seedd_reload_note (SeeddReload *reload, const char *graph, const char *result, const char *errors)
 {
   JsonObject *object = json_object_new ();
 
@@ -196,8 +195,8 @@ seedd_reload_graph (SeeddReload *reload, SeeddGraph *graph, SeeddChecker *checke
 
   step->reload = reload;
   step->graph = seedd_graph_ref (graph);
-  step->file =
-      seedd_file_load (context->config->graphs, name, seedd_config_limits (context->config, name)->set);
+  step->file = seedd_file_load (
+      context->config->graphs, name, seedd_config_limits (context->config, name)->set);
   reload->refs++;
   if (!is_running (graph)) {
     reload_idle (step);

@@ -60,8 +60,7 @@ static gboolean
 has_file (const SeeddSupervisor *supervisor, const char *name)
 {
   g_autofree char *base = g_strconcat (name, ".yaml", NULL);
-  g_autofree char *path =
-      g_build_filename (supervisor->context->config->graphs, base, NULL);
+  g_autofree char *path = g_build_filename (supervisor->context->config->graphs, base, NULL);
 
   return seed_name_is_good (name) && g_file_test (path, G_FILE_TEST_EXISTS);
 }
@@ -89,8 +88,8 @@ seedd_supervisor_find (SeeddSupervisor *supervisor, const char *name)
 static int
 compare_graphs (gconstpointer a, gconstpointer b)
 {
-  return strcmp (seedd_graph_name (*(SeeddGraph *const *) a),
-      seedd_graph_name (*(SeeddGraph *const *) b));
+  return strcmp (
+      seedd_graph_name (*(SeeddGraph *const *) a), seedd_graph_name (*(SeeddGraph *const *) b));
 }
 
 GPtrArray *
@@ -231,8 +230,8 @@ on_folder_settled (gpointer data)
 }
 
 static void
-on_folder_changed (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event,
-    gpointer data)
+on_folder_changed (
+    GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, gpointer data)
 {
   SeeddSupervisor *supervisor = data;
 
@@ -247,8 +246,7 @@ watch_folder (SeeddSupervisor *supervisor)
   g_autoptr (GFile) folder = g_file_new_for_path (supervisor->context->config->graphs);
   g_autoptr (GError) error = NULL;
 
-  supervisor->monitor =
-      g_file_monitor_directory (folder, G_FILE_MONITOR_WATCH_MOVES, NULL, &error);
+  supervisor->monitor = g_file_monitor_directory (folder, G_FILE_MONITOR_WATCH_MOVES, NULL, &error);
   if (!supervisor->monitor) {
     seedd_log (LOG_WARNING, NULL, "changes of %s are not seen (%s); use seedctl reload",
         supervisor->context->config->graphs, error->message);
@@ -322,8 +320,7 @@ on_settled_for_stop (gpointer data, SeeddGraph *graph)
 }
 
 void
-seedd_supervisor_stop (
-    SeeddSupervisor *supervisor, void (*done) (gpointer data), gpointer data)
+seedd_supervisor_stop (SeeddSupervisor *supervisor, void (*done) (gpointer data), gpointer data)
 {
   g_autoptr (GPtrArray) graphs = seedd_supervisor_graphs (supervisor);
 
@@ -344,8 +341,8 @@ seedd_supervisor_new (const SeeddContext *context)
 
   supervisor->context = context;
   supervisor->checker = seedd_checker_new (context);
-  supervisor->graphs = g_hash_table_new_full (
-      g_str_hash, g_str_equal, g_free, (GDestroyNotify) seedd_graph_unref);
+  supervisor->graphs =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) seedd_graph_unref);
   return supervisor;
 }
 

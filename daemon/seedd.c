@@ -122,8 +122,7 @@ on_reload_signal (gpointer data)
 
   if (program->n_signals > 0)
     return G_SOURCE_CONTINUE;
-  seedd_notify (
-      "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, (gint64) g_get_monotonic_time ());
+  seedd_notify ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, (gint64) g_get_monotonic_time ());
   seedd_supervisor_reload (program->daemon.supervisor, NULL, on_reloaded, program);
   return G_SOURCE_CONTINUE;
 }
@@ -155,7 +154,7 @@ lock_runtime (Program *program, GError **error)
   return FALSE;
 }
 
-/* Sockets of graphs of a daemon that was killed. Nobody else may be here: we hold the lock. */
+/* Sockets of graphs, which libzmq leaves. Nobody else may be here: we hold the lock. */
 static void
 sweep_sockets (const Program *program)
 {
@@ -194,8 +193,8 @@ set_up (Program *program, GError **error)
 
   program->seed_run = find_seed_run ();
   if (!program->seed_run) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND,
-        "seed-run is neither beside seedd nor in PATH");
+    g_set_error (
+        error, SEED_ERROR, SEED_ERROR_NOT_FOUND, "seed-run is neither beside seedd nor in PATH");
     return FALSE;
   }
   if (!lock_runtime (program, error))
@@ -246,6 +245,8 @@ tear_down (Program *program)
   seedd_supervisor_free (supervisor);
   seedd_proxy_free (program->context.proxy);
   seedd_control_free (program->daemon.control);
+  if (supervisor)
+    sweep_sockets (program);
   if (program->lock_fd >= 0)
     close (program->lock_fd);
   seedd_config_free (program->config);
@@ -315,11 +316,11 @@ main (int argc, char **argv)
   g_set_prgname ("seedd");
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_description (context,
-      "SIGTERM or SIGINT stops all graphs; a second one kills them. SIGHUP reads graph files again.\n"
+      "SIGTERM or SIGINT stops all graphs; a second one kills them. SIGHUP reads graph files "
+      "again.\n"
       "Exit status: 0 stopped, 1 cannot start, 2 wrong usage.\n");
   if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 1) {
-    g_printerr (
-        "seedd: %s\nTry 'seedd --help'.\n", error ? error->message : "takes no arguments");
+    g_printerr ("seedd: %s\nTry 'seedd --help'.\n", error ? error->message : "takes no arguments");
     return EXIT_USAGE;
   }
   if (show_version) {
