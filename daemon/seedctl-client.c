@@ -175,10 +175,10 @@ read_reply (SeedctlClient *client, const char *text, gsize length, int *code)
 JsonNode *
 seedctl_client_call (SeedctlClient *client, const char *method, JsonObject *params, int *code)
 {
-  g_autoptr (JsonObject) owned = params;
   g_autofree char *request = seed_rpc_build_request (1, method, params), *reply = NULL;
   gsize length;
 
+  g_clear_pointer (&params, json_object_unref);
   if (!open_socket (client, code))
     return NULL;
   if (zmq_send (client->socket, request, strlen (request), 0) >= 0)

@@ -322,8 +322,6 @@ seedctl_check_any (int argc, char **argv)
 static void
 print_value (JsonObject *object, const char *name, JsonNode *node, gpointer data)
 {
-  g_autoptr (GString) text = g_string_new (NULL);
-
   if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING) {
     g_autofree char *clean = seedctl_printable (json_node_get_string (node));
 

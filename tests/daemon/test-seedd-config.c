@@ -93,8 +93,8 @@ test_errors (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *errors = NULL;
-    g_autoptr (SeeddConfig) config = parse (cases[i].text, &errors);
 
+    seedd_config_free (parse (cases[i].text, &errors));
     g_assert_cmpstr (errors, ==, cases[i].error);
   }
 }

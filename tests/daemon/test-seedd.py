@@ -75,7 +75,9 @@ def test_one_daemon_to_a_folder(folder):
 # ---- faults ----
 
 def fault(folder, number, reason, hang=30):
-    with two(folder, hang=hang) as daemon:
+    # a sanitizer would make an exit of a crash
+    options = ENV.get("ASAN_OPTIONS", "") + ":handle_segv=0"
+    with two(folder, hang=hang, env={"ASAN_OPTIONS": options}) as daemon:
         subscriber = Subscriber(daemon.results)
         wait_for(lambda: daemon.ask("status")["results"]["subscriptions"] > 0, "the subscription")
         for name in ("first", "second"):
