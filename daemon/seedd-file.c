@@ -83,12 +83,14 @@ same_yaml (const SeedYaml *a, const SeedYaml *b)
   return TRUE;
 }
 
+/* As written, parameters replaced: whatever a stream's keys come to mean. */
 static gboolean
-same_stream (const SeedGraphStream *a, const SeedGraphStream *b)
+same_stream_section (const SeedGraph *a, const SeedGraph *b)
 {
-  return strcmp (a->id, b->id) == 0 && g_strcmp0 (a->uri, b->uri) == 0 &&
-         a->max_fps == b->max_fps && a->loop == b->loop && a->live == b->live &&
-         a->passes == b->passes;
+  const SeedYaml *x = seed_yaml_lookup (a->root, "streams", NULL);
+  const SeedYaml *y = seed_yaml_lookup (b->root, "streams", NULL);
+
+  return !x == !y && (!x || same_yaml (x, y));
 }
 
 static gboolean
@@ -97,7 +99,9 @@ same_streams (const GPtrArray *a, const GPtrArray *b)
   if (a->len != b->len)
     return FALSE;
   for (guint i = 0; i < a->len; i++) {
-    if (!same_stream (g_ptr_array_index (a, i), g_ptr_array_index (b, i)))
+    const SeedGraphStream *x = g_ptr_array_index (a, i), *y = g_ptr_array_index (b, i);
+
+    if (strcmp (x->id, y->id) != 0)
       return FALSE;
   }
   return TRUE;
@@ -116,7 +120,7 @@ same_node (const SeedGraphNode *a, const SeedGraphNode *b)
     const SeedGraphInput *x = &g_array_index (a->inputs, SeedGraphInput, i);
     const SeedGraphInput *y = &g_array_index (b->inputs, SeedGraphInput, i);
 
-    if (strcmp (x->from, y->from) != 0 || x->target != y->target)
+    if (strcmp (x->from, y->from) != 0 || strcmp (x->key, y->key) != 0)
       return FALSE;
   }
   for (guint i = 0; i < a->settings->len; i++) {
@@ -147,7 +151,7 @@ seedd_file_compare (const SeeddFile *from, const SeeddFile *to, GArray *changes)
   GArray *found = changes ? changes : own;
 
   if (strcmp (a->name, b->name) != 0 || a->nodes->len != b->nodes->len ||
-      !same_streams (a->streams, b->streams))
+      !same_stream_section (a, b))
     return SEEDD_FILE_OTHER;
   for (guint i = 0; i < a->nodes->len; i++) {
     if (!same_node (g_ptr_array_index (a->nodes, i), g_ptr_array_index (b->nodes, i)))

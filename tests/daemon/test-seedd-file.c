@@ -92,6 +92,7 @@ test_differences (Fixture *fixture, gconstpointer data)
     { "\"${n}\"", "7", SEEDD_FILE_SETTINGS },
     { "frames: 4", "frames: 5", SEEDD_FILE_OTHER },
     { "a.mp4", "b.mp4", SEEDD_FILE_OTHER },
+    { "{uri: a.mp4}", "{uri: a.mp4, max-fps: 3}", SEEDD_FILE_OTHER },
     { "fakesink", "filesink", SEEDD_FILE_OTHER },
     { "properties: {num-buffers", "properties: {silent: true, num-buffers", SEEDD_FILE_OTHER },
     { "num-buffers", "sizemax", SEEDD_FILE_OTHER },
