@@ -4,6 +4,7 @@
 #include "graph/props.h"
 #include "publish/json-tree.h"
 #include "seed-run-json.h"
+#include "seed-run-streams.h"
 #include "seed-run.h"
 
 /* One property of one node to be changed while it plays. */
@@ -193,7 +194,7 @@ set (SeedRun *run, JsonObject *params, GError **error)
 static JsonNode *
 dot (SeedRun *run, JsonObject *params, GError **error)
 {
-  g_autofree char *text = seed_plan_to_dot (run->pipeline->plan);
+  g_autofree char *text = seed_run_to_dot (run);
 
   return json_node_init_string (json_node_alloc (), text);
 }
@@ -269,7 +270,8 @@ seed_run_answer (SeedRun *run, SeedRunRequest *request)
     const char *name;
     JsonNode *(*run) (SeedRun *run, JsonObject *params, GError **error);
   } methods[] = { { "stats", stats }, { "get", get }, { "set", set }, { "dot", dot },
-    { "promote", promote }, { "rollback", rollback } };
+    { "promote", promote }, { "rollback", rollback }, { "stream-add", seed_run_stream_add },
+    { "stream-remove", seed_run_stream_remove }, { "stream-list", seed_run_stream_list } };
   g_autoptr (GError) error = NULL;
   JsonNode *result = NULL;
   guint i;

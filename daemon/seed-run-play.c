@@ -210,6 +210,7 @@ seed_run_play (SeedRun *run)
   g_autoptr (GstBus) bus = gst_element_get_bus (run->pipeline->pipeline);
 
   run->loop = g_main_loop_new (NULL, FALSE);
+  run->latency = seed_run_latency_new (run->pipeline);
   run->begin_us = g_get_monotonic_time ();
   run->begin_ns = g_get_real_time () * 1000;
   seed_run_watch_signals (on_signal, &player);

@@ -4,6 +4,7 @@
 #include <gst/video/video.h>
 #include <seed/stream-meta.h>
 
+#include "seed-run-streams.h"
 #include "seed-run.h"
 
 #define WAIT_SECONDS 5 /* for a frame */
@@ -242,6 +243,25 @@ add_probe (GstElement *element, GstPad *pad, gpointer data)
   return TRUE;
 }
 
+/* A source that remembers its last frame has it at once, also of a stream that is down. */
+static gboolean
+take_last (const SeedRun *run, Snapshot *snapshot)
+{
+  const GstStructure *info;
+
+  snapshot->sample = seed_run_stream_sample (run, snapshot->stream);
+  if (!snapshot->sample)
+    return FALSE;
+  info = gst_sample_get_info (snapshot->sample);
+  g_strlcpy (snapshot->meta.stream, snapshot->stream, sizeof snapshot->meta.stream);
+  if (!info ||
+      !gst_structure_get (info, "frame", G_TYPE_UINT64, &snapshot->meta.frame, "pts", G_TYPE_UINT64,
+          &snapshot->meta.pts, "capture-ns", G_TYPE_INT64, &snapshot->meta.capture_ns, NULL))
+    snapshot->meta.stream[0] = 0;
+  g_thread_unref (g_thread_new ("snapshot", deliver, snapshot));
+  return TRUE;
+}
+
 void
 seed_run_snapshot (SeedRun *run, SeedRunRequest *request)
 {
@@ -265,6 +285,8 @@ seed_run_snapshot (SeedRun *run, SeedRunRequest *request)
   snapshot->width = width;
   snapshot->probes = g_array_new (FALSE, TRUE, sizeof (Probe));
   g_mutex_init (&snapshot->lock);
+  if (take_last (run, snapshot))
+    return;
   snapshot->timeout = g_timeout_add_seconds (WAIT_SECONDS, on_timeout, snapshot);
   for (guint i = 0; i < run->pipeline->stages->len; i++) {
     const SeedPipelineStage *stage = &g_array_index (run->pipeline->stages, SeedPipelineStage, i);

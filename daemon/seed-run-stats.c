@@ -120,13 +120,13 @@ add_stage (JsonBuilder *json, const SeedPipelineStage *stage, const GstStructure
 static void
 add_queue (JsonBuilder *json, SeedGraphQueue *queue)
 {
-  guint peak;
+  guint peak, level = seed_graph_queue_level (queue, &peak);
 
-  seed_graph_queue_level (queue, &peak);
   json_builder_begin_object (json);
   add_text (json, "name", GST_OBJECT_NAME (queue));
   add_count (json, "frames", seed_graph_queue_frames (queue));
   add_text (json, "leak", seed_leak_name (seed_graph_queue_leak (queue)));
+  add_count (json, "level", level);
   add_count (json, "peak", peak);
   add_ledger (json, seed_graph_queue_ledger (queue));
   json_builder_end_object (json);
@@ -210,6 +210,10 @@ seed_run_stats_to_json (const SeedRun *run)
   json_builder_begin_object (json);
   add_run (json, run);
   add_pipeline (json, run);
+  if (run->latency) {
+    json_builder_set_member_name (json, "latency");
+    seed_run_latency_add_json (run->latency, json);
+  }
   json_builder_end_object (json);
   return json_builder_get_root (json);
 }

@@ -3,6 +3,7 @@
 
 #include "nn/json.h"
 #include "publish/json-tree.h"
+#include "seed-run-streams.h"
 #include "seed-run.h"
 
 #define SMOOTHING 0.5 /* weight of the newest interval in a rate */
@@ -63,6 +64,14 @@ follow (SeedRunSummary *summary, const char *node, const char *name, guint64 fra
   return stream;
 }
 
+static void
+forget (SeedRunSummary *summary, const char *node, const char *name)
+{
+  g_autofree char *key = g_strdup_printf ("%s/%s", node, name);
+
+  g_hash_table_remove (summary->streams, key);
+}
+
 /* Frames a stage lost: not those it was asked to leave out (max-fps, duplicates, calibration). */
 static guint64
 lost_in (SeedLedger *ledger, const char *stream)
@@ -96,9 +105,33 @@ lost_frames (const SeedPipeline *pipeline, const char *stream)
   return lost;
 }
 
+/* What the source says of a stream that may come and go. */
+static void
+append_state (GString *text, const GstStructure *state)
+{
+  gint64 retry_ms = -1;
+  guint attempts = 0;
+  const char *name, *reason;
+
+  if (!state || !(name = gst_structure_get_string (state, "state")))
+    return;
+  gst_structure_get_int64 (state, "retry-in-ms", &retry_ms);
+  gst_structure_get_uint (state, "attempts", &attempts);
+  reason = gst_structure_get_string (state, "reason");
+  g_string_append (text, ",\"state\":");
+  seed_json_append_quoted (text, name);
+  g_string_append_printf (text, ",\"attempts\":%u,\"retry_in_ms\":", attempts);
+  if (retry_ms >= 0)
+    g_string_append_printf (text, "%" G_GINT64_FORMAT, retry_ms);
+  else
+    g_string_append (text, "null");
+  g_string_append (text, ",\"reason\":");
+  seed_json_append_quoted (text, reason ? reason : "");
+}
+
 static void
 append_stream (GString *text, const char *node, const char *name, const Stream *stream,
-    guint64 lost, gint64 now)
+    guint64 lost, gint64 now, const GstStructure *state)
 {
   g_string_append (text, text->str[text->len - 1] == '[' ? "{\"stream\":" : ",{\"stream\":");
   seed_json_append_quoted (text, name);
@@ -109,7 +142,40 @@ append_stream (GString *text, const char *node, const char *name, const Stream *
       ",\"age_ms\":%" G_GINT64_FORMAT ",\"fps\":",
       stream->frames, lost, (now - stream->last_us) / 1000);
   seed_json_append_double (text, stream->fps);
+  append_state (text, state);
   g_string_append_c (text, '}');
+}
+
+static const GstStructure *
+state_of (const GstStructure *streams, const char *name)
+{
+  const GValue *value = streams ? gst_structure_get_value (streams, name) : NULL;
+
+  return value && GST_VALUE_HOLDS_STRUCTURE (value) ? gst_value_get_structure (value) : NULL;
+}
+
+static gboolean
+has_entry (const GArray *entries, const char *name)
+{
+  for (guint i = 0; entries && i < entries->len; i++) {
+    if (strcmp (g_array_index (entries, SeedLedgerEntry, i).stream, name) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Streams that have not given a frame yet, which no ledger knows. */
+static void
+append_newcomers (SeedRunSummary *summary, const char *node, const GstStructure *streams,
+    const GArray *entries, GString *text)
+{
+  for (int i = 0; streams && i < gst_structure_n_fields (streams); i++) {
+    const char *name = gst_structure_nth_field_name (streams, (guint) i);
+
+    if (!has_entry (entries, name))
+      append_stream (text, node, name, follow (summary, node, name, 0), 0, g_get_monotonic_time (),
+          state_of (streams, name));
+  }
 }
 
 static guint64
@@ -119,18 +185,25 @@ append_streams (SeedRunSummary *summary, const SeedPipeline *pipeline,
   gboolean own;
   g_autoptr (SeedLedger) ledger = seed_run_source_ledger (pipeline, stage, &own);
   g_autoptr (GArray) entries = ledger ? seed_ledger_snapshot (ledger) : NULL;
+  g_autoptr (GstStructure) stats = seed_run_element_stats (stage->element);
+  const GstStructure *streams = seed_run_stats_streams (stats);
+  const char *node = stage->node->name;
   gint64 now = g_get_monotonic_time ();
   guint64 frames = 0;
 
   for (guint i = 0; entries && i < entries->len; i++) {
     const SeedLedgerEntry *entry = &g_array_index (entries, SeedLedgerEntry, i);
     guint64 n = own ? entry->out : entry->in;
-    const Stream *stream = follow (summary, stage->node->name, entry->stream, n);
+    const GstStructure *state = state_of (streams, entry->stream);
 
-    append_stream (
-        text, stage->node->name, entry->stream, stream, lost_frames (pipeline, entry->stream), now);
     frames += n;
+    if (!streams || state) /* else it was removed: it counts, but is not told of any more */
+      append_stream (text, node, entry->stream, follow (summary, node, entry->stream, n),
+          lost_frames (pipeline, entry->stream), now, state);
+    else
+      forget (summary, node, entry->stream);
   }
+  append_newcomers (summary, node, streams, entries, text);
   return frames;
 }
 

@@ -13,6 +13,7 @@
 #include <seed/model.h>
 #include <seed/pool.h>
 
+#include "graph/check.h"
 #include "graph/params.h"
 #include "graph/plugin.h"
 #include "graph/props.h"
@@ -26,7 +27,7 @@ typedef struct {
   SeedRunOptions run;
   gboolean version;
   char **files;
-  char *seed, *backend, *stats, *publish_base;
+  char *seed, *backend, *stats, *publish_base, *folder;
   int threads, drain, status_fd, status_interval;
 } Arguments;
 
@@ -69,6 +70,7 @@ finish_arguments (Arguments *a, GError **error)
   a->run.build.backend = a->backend;
   a->run.build.publish_base = a->publish_base;
   a->run.stats = a->stats;
+  a->run.folder = a->folder;
   return TRUE;
 }
 
@@ -102,6 +104,8 @@ parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
         "Status channel to the supervisor (seed-run-status.h)", "FD" },
     { "status-interval", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &a->status_interval,
         "Between two heartbeats", "MILLISECONDS" },
+    { "folder", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &a->folder,
+        "Where relative paths in the graph start (default: where its file is)", "FOLDER" },
     { "publish-base", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &a->publish_base,
         "Where publish nodes without an endpoint bind (graph/build.h)", "ENDPOINT" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->files, NULL, NULL },
@@ -151,12 +155,29 @@ make_and_play (SeedRun *run, const SeedPlan *plan, SeedDiagnostics *diagnostics)
   return TRUE;
 }
 
+/* A copy of a file that is kept elsewhere means what the file meant. */
+static SeedGraph *
+load_graph (const SeedRunOptions *options, SeedDiagnostics *diagnostics)
+{
+  g_autofree char *text = NULL;
+  g_autoptr (SeedGraph) graph = NULL;
+  gsize length;
+
+  if (!options->folder)
+    return seed_graph_load (options->file, options->set, diagnostics);
+  text = seed_graph_read_file (options->file, &length, diagnostics);
+  if (text)
+    graph = seed_graph_parse (text, length, options->folder, options->set, diagnostics);
+  if (graph)
+    seed_graph_check (graph, diagnostics);
+  return seed_diagnostics_count (diagnostics) ? NULL : g_steal_pointer (&graph);
+}
+
 static void
 run_graph (SeedRun *run)
 {
   g_autoptr (SeedDiagnostics) diagnostics = seed_diagnostics_new (run->options->file);
-  g_autoptr (SeedGraph) graph =
-      seed_graph_load (run->options->file, run->options->set, diagnostics);
+  g_autoptr (SeedGraph) graph = load_graph (run->options, diagnostics);
   g_autoptr (SeedPlan) plan = NULL;
 
   if (!graph) {
@@ -183,6 +204,7 @@ run_graph (SeedRun *run)
   }
   seed_run_status_end (run->options->status, run);
   g_clear_pointer (&run->pipeline, seed_pipeline_free);
+  g_clear_pointer (&run->latency, seed_run_latency_free);
   run->graph = NULL;
 }
 
@@ -267,5 +289,6 @@ main (int argc, char **argv)
   g_free (arguments.backend);
   g_free (arguments.stats);
   g_free (arguments.publish_base);
+  g_free (arguments.folder);
   return status;
 }

@@ -4,6 +4,7 @@
 #include <json-glib/json-glib.h>
 
 #include "graph/build.h"
+#include "seed-run-latency.h"
 #include "seed-run-status.h"
 
 G_BEGIN_DECLS
@@ -17,6 +18,7 @@ typedef struct {
   guint threads;   /* 0: as many as the CPU mask has */
   SeedBuildOptions build;
   const char *stats;     /* file, or NULL */
+  const char *folder;    /* where relative paths in the graph start; NULL: where its file is */
   guint drain;           /* seconds a drain may take */
   SeedRunStatus *status; /* to the supervisor, or NULL */
 } SeedRunOptions;
@@ -45,6 +47,7 @@ struct _SeedRun {
   gint64 begin_ns; /* realtime */
   gint64 begin_us; /* monotonic; 0 until it plays */
   double wall_seconds;
+  SeedRunLatency *latency; /* NULL until it plays */
   GPtrArray *stats; /* GstStructure or NULL of each of the pipeline's stages, as they ended */
 
   GMainLoop *loop;
@@ -89,6 +92,9 @@ gboolean seed_run_report (SeedRun *run, SeedDiagnostics *diagnostics);
 
 /** The account of the run so far, or of the whole once it has ended. */
 JsonNode *seed_run_stats_to_json (const SeedRun *run);
+
+/** The graph as it plays, as Graphviz text: caps, queue levels, states of streams. Caller frees. */
+char *seed_run_to_dot (const SeedRun *run);
 
 /** Writes that account to options->stats, at once or not at all. */
 gboolean seed_run_write_stats (SeedRun *run, GError **error);

@@ -210,6 +210,15 @@ seedctl_get_text (JsonObject *object, const char *name)
   return node ? json_node_get_string (node) : "";
 }
 
+gboolean
+seedctl_get_flag (JsonObject *object, const char *name)
+{
+  JsonNode *node = object ? json_object_get_member (object, name) : NULL;
+
+  return node && JSON_NODE_HOLDS_VALUE (node) &&
+         json_node_get_value_type (node) == G_TYPE_BOOLEAN && json_node_get_boolean (node);
+}
+
 double
 seedctl_get_number (JsonObject *object, const char *name, double missing)
 {
@@ -274,7 +283,9 @@ seedctl_state_colour (const char *state)
   static const struct {
     const char *state, *colour;
   } colours[] = { { "running", "\033[32m" }, { "finished", "\033[32m" }, { "starting", "\033[33m" },
-    { "stopping", "\033[33m" }, { "backing-off", "\033[31m" }, { "invalid", "\033[31m" } };
+    { "stopping", "\033[33m" }, { "backing-off", "\033[31m" }, { "invalid", "\033[31m" },
+    { "up", "\033[32m" }, { "ended", "\033[32m" }, { "connecting", "\033[33m" },
+    { "stalled", "\033[31m" } };
 
   for (guint i = 0; in_colour () && i < G_N_ELEMENTS (colours); i++) {
     if (strcmp (colours[i].state, state) == 0)

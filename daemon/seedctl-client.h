@@ -34,6 +34,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SeedctlClient, seedctl_client_clear)
 /* What an answer says, defaults for what it does not. */
 const char *seedctl_get_text (JsonObject *object, const char *name);
 double seedctl_get_number (JsonObject *object, const char *name, double missing);
+gboolean seedctl_get_flag (JsonObject *object, const char *name);
 JsonObject *seedctl_get_object (JsonObject *object, const char *name); /* or NULL */
 JsonArray *seedctl_get_array (JsonObject *object, const char *name);   /* or NULL */
 

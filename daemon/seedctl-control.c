@@ -130,10 +130,14 @@ print_streams (JsonObject *process)
     JsonObject *stream = json_array_get_object_element (streams, i);
     const char *name = seedctl_get_text (stream, "stream");
 
-    printf ("  stream    %s: %.1f fps, %.0f frames, %.0f lost, last %.1f s ago\n",
-        strcmp (name, "-") == 0 ? seedctl_get_text (stream, "node") : name,
-        seedctl_get_number (stream, "fps", 0), seedctl_get_number (stream, "frames", 0),
-        seedctl_get_number (stream, "lost", 0), seedctl_get_number (stream, "age_ms", 0) / 1000);
+    const char *state = seedctl_get_text (stream, "state");
+    g_autofree char *reason = seedctl_printable (seedctl_get_text (stream, "reason"));
+
+    printf ("  stream    %s: %s%s%.1f fps, %.0f frames, %.0f lost, last %.1f s ago%s%s\n",
+        strcmp (name, "-") == 0 ? seedctl_get_text (stream, "node") : name, state,
+        *state ? ", " : "", seedctl_get_number (stream, "fps", 0),
+        seedctl_get_number (stream, "frames", 0), seedctl_get_number (stream, "lost", 0),
+        seedctl_get_number (stream, "age_ms", 0) / 1000, *reason ? ": " : "", reason);
   }
 }
 
@@ -157,6 +161,8 @@ print_graph (JsonObject *graph)
   printf ("  restarts  %.0f\n", seedctl_get_number (graph, "restarts", 0));
   print_streams (process);
   print_lines ("reason", seedctl_get_text (graph, "reason"));
+  if (seedctl_get_flag (graph, "last_good"))
+    printf ("  runs      the last good copy of the file\n");
   print_lines ("the file has changed, but has errors", seedctl_get_text (graph, "pending_errors"));
   for (guint i = 0; lines && i < json_array_get_length (lines); i++)
     g_string_append_printf (last, "%s\n", json_array_get_string_element (lines, i));

@@ -41,12 +41,14 @@ append_graph (GString *text, JsonObject *graph)
   for (guint i = 0; i < MAX (n, 1); i++) {
     JsonObject *stream = i < n ? json_array_get_object_element (streams, i) : NULL;
     const char *name = seedctl_get_text (stream, "stream");
+    const char *own = seedctl_get_text (stream, "state"); /* of a stream that comes and goes */
+    const char *shown = strcmp (state, "running") == 0 && *own ? own : state;
 
     g_string_append_printf (text, "%-16.16s %-16.16s %s%-11s%s ", seedctl_get_text (graph, "graph"),
         !stream                   ? "-"
         : strcmp (name, "-") == 0 ? seedctl_get_text (stream, "node")
                                   : name,
-        seedctl_state_colour (state), state, seedctl_colour_end ());
+        seedctl_state_colour (shown), shown, seedctl_colour_end ());
     if (stream)
       g_string_append_printf (text, "%7.1f %7.1fs %7.0f %8.1fms  %s\n",
           seedctl_get_number (stream, "fps", 0), seedctl_get_number (stream, "age_ms", 0) / 1000,
@@ -130,7 +132,9 @@ seedctl_top (int argc, char **argv)
 
   seedctl_client_add_options (&client, entries);
   if (!seedctl_parse (&argc, &argv, NULL,
-          "Shows, for every stream, frames per second, the age of the last frame, lost frames, and "
+          "Shows, for every stream, its state (of a running graph that of its source: connecting, "
+          "up, "
+          "stalled, backing-off),\nframes per second, the age of the last frame, lost frames, and "
           "the latency and\nlosses of its graph. On a terminal until interrupted; elsewhere, and "
           "with --once, once.",
           entries, &code))

@@ -25,6 +25,7 @@ static const struct {
   { "top", "show all streams live", seedctl_top },
   { "dot", "print a graph as Graphviz text", seedctl_dot },
   { "snapshot", "write the current frame of a stream as a JPEG", seedctl_snapshot },
+  { "stream", "add, remove or list streams of a running graph", seedctl_stream },
   { "promote", "let candidate weights serve", seedctl_promote },
   { "rollback", "let the previous weights serve again", seedctl_rollback },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },

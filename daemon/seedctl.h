@@ -29,6 +29,7 @@ int seedctl_top (int argc, char **argv);
 int seedctl_tail (int argc, char **argv);
 int seedctl_dot (int argc, char **argv);
 int seedctl_snapshot (int argc, char **argv);
+int seedctl_stream (int argc, char **argv);
 int seedctl_promote (int argc, char **argv);
 int seedctl_rollback (int argc, char **argv);
 int seedctl_version (int argc, char **argv);

@@ -241,7 +241,13 @@ seedd_child_send (SeeddChild *child, const char *line)
 gint64
 seedd_child_memory (const SeeddChild *child)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/statm", (int) child->pid);
+  return seedd_child_memory_of (child->pid);
+}
+
+gint64
+seedd_child_memory_of (GPid pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/statm", (int) pid);
   gint64 total, resident;
   FILE *file = fopen (path, "re");
   gboolean read;

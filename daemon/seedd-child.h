@@ -41,6 +41,9 @@ gboolean seedd_child_send (SeeddChild *child, const char *line);
 /** Resident memory, or 0 when it is not known. */
 gint64 seedd_child_memory (const SeeddChild *child);
 
+/** The same of any process. */
+gint64 seedd_child_memory_of (GPid pid);
+
 /** "exited with 1", "was killed by signal 9 (Killed)". Caller frees. */
 char *seedd_child_describe_status (int status);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "graph/graph.h"
+#include "publish/endpoint.h"
 #include "publish/publisher.h"
 
 typedef enum { TEXT, PATH, NAMES, BOOLEAN, INTEGER, BYTES, SECONDS, PARAMETERS, BACKEND } Kind;
@@ -33,6 +34,7 @@ static const Field top_fields[] = {
   { "control", TEXT, AT (SeeddConfig, control) },
   { "http", TEXT, AT (SeeddConfig, http) },
   { "runtime", PATH, AT (SeeddConfig, runtime) },
+  { "state", PATH, AT (SeeddConfig, state) },
   { "start-limit", SECONDS, AT (SeeddConfig, start_limit_s), 0.1, DAY },
   { "stop-limit", SECONDS, AT (SeeddConfig, stop_limit_s), 0.1, DAY },
 };
@@ -392,11 +394,26 @@ read_top (const Reader *reader, const SeedYaml *root, SeeddConfig *config)
     read_limits (reader, section, config);
 }
 
+/* Open to this machine alone unless somebody wrote that it may be more. */
+static void
+check_http (const Reader *reader, const SeedYaml *http, const SeeddConfig *config)
+{
+  g_autofree char *endpoint = g_strconcat ("tcp://", config->http, NULL), *good = NULL;
+  g_autoptr (GError) error = NULL;
+
+  good = seed_endpoint_for_bind (endpoint, config->insecure, &error);
+  if (!good)
+    seed_diagnostics_add (reader->diagnostics, http->mark,
+        "'http': expected ADDRESS:PORT as in 127.0.0.1:9570: %s", error->message);
+}
+
 static void
 check_together (const Reader *reader, const SeedYaml *root, const SeeddConfig *config)
 {
   const SeedYaml *section;
 
+  if (config->http && (section = seed_yaml_lookup (root, "http", NULL)))
+    check_http (reader, section, config);
   if (config->backoff_max_s < config->backoff_s &&
       (section = seed_yaml_lookup (root, "restart", NULL)))
     seed_diagnostics_add (reader->diagnostics, section->mark,
@@ -455,6 +472,8 @@ seedd_config_new (gboolean user)
                         : g_strdup ("/etc/seed/graphs");
   config->runtime =
       user ? g_build_filename (g_get_user_runtime_dir (), "seed", NULL) : g_strdup ("/run/seed");
+  config->state =
+      user ? g_build_filename (g_get_user_state_dir (), "seed", NULL) : g_strdup ("/var/lib/seed");
   config->results = g_strdup (SEED_WIRE_DEFAULT_ENDPOINT);
   config->hwm = SEED_PUBLISHER_DEFAULT_HWM;
   config->backoff_s = 1;
@@ -482,6 +501,7 @@ seedd_config_free (SeeddConfig *config)
   g_free (config->control);
   g_free (config->http);
   g_free (config->runtime);
+  g_free (config->state);
   limits_clear (&config->defaults);
   g_hash_table_unref (config->limits);
   g_free (config);

@@ -25,11 +25,12 @@ typedef struct {
   char *graphs;       /* folder of NAME.yaml */
   GPtrArray *enabled; /* names in the order to start them; NULL: all, in the order of their names */
   char *results;      /* public endpoint of results */
-  gboolean insecure;  /* results may be bound where other machines reach them */
+  gboolean insecure;  /* results and http may be bound where other machines reach them */
   gint64 hwm;         /* messages queued for each graph and each subscriber */
   char *control;      /* endpoint of the control socket; NULL: "control" in the runtime folder */
   char *http;         /* HOST:PORT of metrics and health, or NULL */
   char *runtime;      /* folder of sockets and the lock */
+  char *state;        /* folder of what outlives the daemon: last good graph files */
   double backoff_s;   /* first pause before a restart */
   double backoff_max_s;
   double healthy_s;     /* of running after which the next pause is the first one again */

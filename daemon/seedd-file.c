@@ -31,11 +31,17 @@ check_name (const SeedGraph *graph, const char *name, SeedDiagnostics *diagnosti
 SeeddFile *
 seedd_file_load (const char *folder, const char *name, GHashTable *set)
 {
+  return seedd_file_load_copy (folder, folder, name, set);
+}
+
+SeeddFile *
+seedd_file_load_copy (const char *copies, const char *folder, const char *name, GHashTable *set)
+{
   SeeddFile *file = g_new0 (SeeddFile, 1);
   g_autofree char *base = g_strconcat (name, SUFFIX, NULL);
   g_autoptr (SeedDiagnostics) diagnostics = NULL;
 
-  file->path = g_build_filename (folder, base, NULL);
+  file->path = g_build_filename (copies, base, NULL);
   diagnostics = seed_diagnostics_new (file->path);
   if (g_file_test (file->path, G_FILE_TEST_EXISTS) &&
       !g_file_test (file->path, G_FILE_TEST_IS_REGULAR))

@@ -18,6 +18,12 @@ typedef struct {
  * The graph must be called @name, so that no two files publish under one name.
  */
 SeeddFile *seedd_file_load (const char *folder, const char *name, GHashTable *set);
+/**
+ * The same of a copy, FOLDER-OF-COPIES/NAME.yaml, of a file that was in @folder: relative paths in
+ * it start there.
+ */
+SeeddFile *
+seedd_file_load_copy (const char *copies, const char *folder, const char *name, GHashTable *set);
 void seedd_file_free (SeeddFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeeddFile, seedd_file_free)
 

@@ -41,6 +41,20 @@ add_brief (const SeeddGraph *graph, JsonObject *object)
 }
 
 static void
+add_causes (const SeeddGraph *graph, JsonObject *object)
+{
+  static const char *const names[SEEDD_N_CAUSES] = { "signal", "exit", "hang", "stall", "memory",
+    "start-limit", "stop-limit", "outside", "spawn" };
+  JsonObject *causes = json_object_new ();
+
+  for (guint i = 0; i < SEEDD_N_CAUSES; i++) {
+    if (i != SEEDD_CAUSE_STOP_LIMIT) /* which is followed by no restart */
+      json_object_set_int_member (causes, names[i], graph->restarts_by[i]);
+  }
+  json_object_set_object_member (object, "restarts_by_cause", causes);
+}
+
+static void
 add_limits (const SeeddGraph *graph, JsonObject *object)
 {
   JsonObject *limits = json_object_new ();
@@ -75,6 +89,22 @@ add_process (const SeeddGraph *graph, JsonObject *object)
   json_object_set_object_member (object, "process", process);
 }
 
+gboolean
+seedd_graph_has_stream (const SeeddGraph *graph, const char *name)
+{
+  JsonNode *node = graph->beat ? json_object_get_member (graph->beat, "streams") : NULL;
+  JsonArray *streams = node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+
+  for (guint i = 0; streams && i < json_array_get_length (streams); i++) {
+    JsonNode *item = json_array_get_element (streams, i);
+    JsonObject *stream = JSON_NODE_HOLDS_OBJECT (item) ? json_node_get_object (item) : NULL;
+
+    if (g_strcmp0 (seed_rpc_get_text (stream, "stream", FALSE, NULL), name) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 JsonObject *
 seedd_graph_describe (const SeeddGraph *graph, gboolean full)
 {
@@ -88,6 +118,8 @@ seedd_graph_describe (const SeeddGraph *graph, gboolean full)
   set_text (object, "description",
       graph->file && graph->file->graph ? graph->file->graph->description : NULL);
   set_text (object, "pending_errors", graph->pending_errors);
+  json_object_set_boolean_member (object, "last_good", graph->fell_back);
+  add_causes (graph, object);
   add_limits (graph, object);
   add_process (graph, object);
   lines = json_array_new ();

@@ -59,7 +59,7 @@ on_heartbeat (SeeddGraph *graph, JsonObject *params)
     graph->progress_us = graph->beat_us;
   graph->frames = frames;
   if ((double) get_int (params, "loop_age_ms") > hang_s * 1000)
-    seedd_graph_kill (graph, "hangs: its main loop has not run for %g s", hang_s);
+    seedd_graph_kill (graph, SEEDD_CAUSE_HANG, "hangs: its main loop has not run for %g s", hang_s);
 }
 
 /* Only what it was told to bind: a node with an endpoint of its own is its author's business. */

@@ -14,6 +14,7 @@ typedef struct {
 } Waiter;
 
 static void spawn (SeeddGraph *graph);
+static void spawn_with (SeeddGraph *graph, const char *refusal);
 
 const char *
 seedd_state_name (SeeddState state)
@@ -65,7 +66,7 @@ seedd_graph_event (SeeddGraph *graph, const char *event, const char *reason, Jso
 }
 
 void
-seedd_graph_kill (SeeddGraph *graph, const char *format, ...)
+seedd_graph_kill (SeeddGraph *graph, SeeddCause cause, const char *format, ...)
 {
   va_list args;
 
@@ -74,6 +75,7 @@ seedd_graph_kill (SeeddGraph *graph, const char *format, ...)
   va_start (args, format);
   graph->kill_reason = g_strdup_vprintf (format, args);
   va_end (args);
+  graph->kill_cause = cause;
   seedd_log (LOG_ERR, graph->name, "%s; killed", graph->kill_reason);
   seedd_child_signal (graph->child, SIGKILL);
 }
@@ -87,18 +89,21 @@ on_backoff_over (gpointer data)
 
   graph->backoff_timer = 0;
   graph->restarts++;
+  graph->restarts_by[graph->cause]++;
+  graph->may_fall_back = TRUE;
   spawn (graph);
   return G_SOURCE_REMOVE;
 }
 
 static void
-back_off (SeeddGraph *graph, const char *why)
+back_off (SeeddGraph *graph, SeeddCause cause, const char *why)
 {
   const SeeddConfig *config = graph->context->config;
   gint64 now = g_get_monotonic_time ();
   g_autoptr (JsonObject) details = json_object_new ();
   double pause;
 
+  graph->cause = cause;
   if (graph->running_us && (double) (now - graph->running_us) / G_USEC_PER_SEC >= config->healthy_s)
     graph->backoff_s = config->backoff_s;
   pause = graph->backoff_s;
@@ -117,7 +122,12 @@ crashed (SeeddGraph *graph, int status)
 {
   g_autofree char *how = seedd_child_describe_status (status), *why = NULL;
   g_autoptr (JsonObject) details = json_object_new ();
+  SeeddCause cause = WIFSIGNALED (status) ? SEEDD_CAUSE_SIGNAL : SEEDD_CAUSE_EXIT;
 
+  if (graph->kill_reason)
+    cause = graph->kill_cause;
+  else if (!graph->end_reason && g_strcmp0 (graph->end_result, "stopped") == 0)
+    cause = SEEDD_CAUSE_OUTSIDE;
   if (graph->kill_reason)
     why = g_strdup (graph->kill_reason);
   else if (graph->end_reason)
@@ -129,7 +139,7 @@ crashed (SeeddGraph *graph, int status)
   json_object_set_string_member (details, "status", how);
   json_object_set_int_member (details, "restarts", graph->restarts);
   seedd_graph_event (graph, "crashed", why, details);
-  back_off (graph, why);
+  back_off (graph, cause, why);
 }
 
 static void
@@ -155,6 +165,25 @@ stopped (SeeddGraph *graph)
   }
 }
 
+/* Its process found errors that reading alone does not. */
+static gboolean
+can_fall_back (const SeeddGraph *graph)
+{
+  g_autoptr (SeeddFile) copy =
+      graph->may_fall_back && !graph->fell_back ? seedd_graph_load_copy (graph) : NULL;
+
+  return copy && (copy->length != graph->file->length ||
+                     memcmp (copy->text, graph->file->text, copy->length) != 0);
+}
+
+static void
+fall_back (SeeddGraph *graph)
+{
+  g_autofree char *errors = g_steal_pointer (&graph->refusal);
+
+  spawn_with (graph, errors);
+}
+
 static void
 on_ended (gpointer data, int status)
 {
@@ -163,6 +192,8 @@ on_ended (gpointer data, int status)
   forget_process (graph);
   if (graph->state == SEEDD_STOPPING) {
     stopped (graph);
+  } else if (graph->refusal && !graph->kill_reason && can_fall_back (graph)) {
+    fall_back (graph);
   } else if (graph->refusal && !graph->kill_reason) {
     seedd_log (LOG_ERR, graph->name, "the graph is not started: %s", graph->refusal);
     seedd_graph_event (graph, "invalid", graph->refusal, NULL);
@@ -208,6 +239,8 @@ make_arguments (const SeeddGraph *graph)
   g_hash_table_iter_init (&iter, limits->set);
   while (g_hash_table_iter_next (&iter, &key, &value))
     add (argv, g_strdup_printf ("--set=%s=%s", (char *) key, (char *) value));
+  if (graph->fell_back)
+    add (argv, g_strdup_printf ("--folder=%s", config->graphs));
   add (argv, g_strdup (graph->file->path));
   add (argv, NULL);
   return argv;
@@ -227,15 +260,36 @@ reset (SeeddGraph *graph)
   graph->frames = 0;
 }
 
-/* FALSE when the file cannot be run. */
+/* Runs the last good copy of a file that has @errors. FALSE when there is none. */
 static gboolean
-load (SeeddGraph *graph)
+load_copy (SeeddGraph *graph, const char *errors)
+{
+  SeeddFile *copy = graph->may_fall_back ? seedd_graph_load_copy (graph) : NULL;
+
+  if (!copy)
+    return FALSE;
+  graph->pending_errors = g_strdup (errors); /* which may be those of the file that goes now */
+  graph->fell_back = TRUE;
+  seedd_file_free (graph->file);
+  graph->file = copy;
+  seedd_log (
+      LOG_ERR, graph->name, "its last good file runs (%s): %s", copy->path, graph->pending_errors);
+  seedd_graph_event (graph, "last-good", graph->pending_errors, NULL);
+  return TRUE;
+}
+
+/* FALSE when the file cannot be run. @refusal: what its process says of it, or NULL. */
+static gboolean
+load (SeeddGraph *graph, const char *refusal)
 {
   const SeeddConfig *config = graph->context->config;
 
+  graph->fell_back = FALSE;
+  if (refusal)
+    return load_copy (graph, refusal);
   seedd_file_free (graph->file);
   graph->file = seedd_file_load (config->graphs, graph->name, graph->limits->set);
-  if (!graph->file->errors)
+  if (!graph->file->errors || load_copy (graph, graph->file->errors))
     return TRUE;
   seedd_log (LOG_ERR, graph->name, "the graph is not started: %s", graph->file->errors);
   seedd_graph_event (graph, "invalid", graph->file->errors, NULL);
@@ -246,19 +300,25 @@ load (SeeddGraph *graph)
 static void
 spawn (SeeddGraph *graph)
 {
+  spawn_with (graph, NULL);
+}
+
+static void
+spawn_with (SeeddGraph *graph, const char *refusal)
+{
   static const SeeddChildCallbacks callbacks = { seedd_graph_on_output, seedd_graph_on_message,
     on_ended };
   g_autoptr (GPtrArray) argv = NULL;
   g_autoptr (GError) error = NULL;
 
   reset (graph);
-  if (!load (graph))
+  if (!load (graph, refusal))
     return;
   argv = make_arguments (graph);
   graph->child = seedd_child_spawn (
       (const char *const *) argv->pdata, (int) graph->limits->nice, &callbacks, graph, &error);
   if (!graph->child) {
-    back_off (graph, error->message);
+    back_off (graph, SEEDD_CAUSE_SPAWN, error->message);
     return;
   }
   seedd_log (LOG_INFO, graph->name, "starting, pid %d", (int) seedd_child_pid (graph->child));
@@ -278,6 +338,8 @@ seedd_graph_set_running (SeeddGraph *graph)
   json_object_set_int_member (details, "pid", seedd_child_pid (graph->child));
   json_object_set_int_member (details, "restarts", graph->restarts);
   seedd_graph_event (graph, "started", NULL, details);
+  if (!graph->fell_back)
+    seedd_graph_keep_copy (graph);
   set_state (graph, SEEDD_RUNNING, NULL);
 }
 
@@ -292,10 +354,11 @@ end_backoff (SeeddGraph *graph)
   graph->backoff_s = graph->context->config->backoff_s;
 }
 
-void
-seedd_graph_start (SeeddGraph *graph)
+static void
+start (SeeddGraph *graph, gboolean may_fall_back)
 {
   graph->wanted = TRUE;
+  graph->may_fall_back = may_fall_back;
   if (graph->state == SEEDD_STOPPING) {
     graph->start_again = TRUE;
     return;
@@ -304,6 +367,18 @@ seedd_graph_start (SeeddGraph *graph)
     return;
   end_backoff (graph);
   spawn (graph);
+}
+
+void
+seedd_graph_begin (SeeddGraph *graph)
+{
+  start (graph, TRUE);
+}
+
+void
+seedd_graph_start (SeeddGraph *graph)
+{
+  start (graph, FALSE);
 }
 
 static void
@@ -331,6 +406,7 @@ seedd_graph_stop (SeeddGraph *graph)
 void
 seedd_graph_restart (SeeddGraph *graph)
 {
+  graph->may_fall_back = FALSE;
   if (graph->child) {
     graph->wanted = graph->start_again = TRUE;
     end_process (graph);
@@ -344,6 +420,8 @@ seedd_graph_adopt (SeeddGraph *graph, SeeddFile *file)
 {
   seedd_file_free (graph->file);
   graph->file = file;
+  graph->fell_back = FALSE;
+  seedd_graph_keep_copy (graph);
   seedd_graph_set_pending_errors (graph, NULL);
 }
 
@@ -374,16 +452,18 @@ check_clock (SeeddGraph *graph)
 
   if (graph->state == SEEDD_STOPPING) {
     if (seconds_since (graph->stop_us) > config->stop_limit_s)
-      seedd_graph_kill (graph, "not stopped within %g s", config->stop_limit_s);
+      seedd_graph_kill (
+          graph, SEEDD_CAUSE_STOP_LIMIT, "not stopped within %g s", config->stop_limit_s);
     return;
   }
   if (seconds_since (graph->beat_us) > config->hang_s)
-    seedd_graph_kill (graph, "hangs: no heartbeat for %g s", config->hang_s);
+    seedd_graph_kill (graph, SEEDD_CAUSE_HANG, "hangs: no heartbeat for %g s", config->hang_s);
   else if (graph->state == SEEDD_STARTING &&
            seconds_since (graph->started_us) > config->start_limit_s)
-    seedd_graph_kill (graph, "does not play within %g s", config->start_limit_s);
+    seedd_graph_kill (
+        graph, SEEDD_CAUSE_START_LIMIT, "does not play within %g s", config->start_limit_s);
   else if (!seedd_graph_makes_progress (graph))
-    seedd_graph_kill (graph, "no frame for %g s", graph->limits->stall_s);
+    seedd_graph_kill (graph, SEEDD_CAUSE_STALL, "no frame for %g s", graph->limits->stall_s);
 }
 
 void
@@ -394,7 +474,7 @@ seedd_graph_tick (SeeddGraph *graph, gboolean late)
   seedd_graph_expire_requests (graph);
   graph->memory = seedd_child_memory (graph->child);
   if (graph->limits->memory && graph->memory > graph->limits->memory)
-    seedd_graph_kill (graph,
+    seedd_graph_kill (graph, SEEDD_CAUSE_MEMORY,
         "takes %" G_GINT64_FORMAT " MiB of memory, allowed are %" G_GINT64_FORMAT " MiB",
         graph->memory >> 20, graph->limits->memory >> 20);
   if (late)
@@ -408,6 +488,24 @@ seedd_graph_makes_progress (const SeeddGraph *graph)
 {
   return graph->state != SEEDD_RUNNING || graph->limits->stall_s == 0 ||
          seconds_since (graph->progress_us) <= graph->limits->stall_s;
+}
+
+char *
+seedd_graph_why_silent (const SeeddGraph *graph, double limit_s)
+{
+  double beat_s = seconds_since (graph->beat_us), frame_s = seconds_since (graph->progress_us);
+  double late_s = MAX (4 * graph->context->config->heartbeat_s, 2);
+  double stall_s = graph->limits->stall_s;
+
+  if (graph->state != SEEDD_RUNNING)
+    return NULL;
+  if (beat_s > late_s)
+    return g_strdup_printf ("no heartbeat for %.1f s", beat_s);
+  if (stall_s > 0 && graph->frames == 0)
+    return g_strdup ("no frame yet");
+  if (stall_s > 0 && frame_s > MIN (limit_s, stall_s))
+    return g_strdup_printf ("no frame for %.1f s", frame_s);
+  return NULL;
 }
 
 void

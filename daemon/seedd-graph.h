@@ -55,6 +55,9 @@ gboolean seedd_graph_is_wanted (const SeeddGraph *graph);
 /** What runs, or ran last; NULL before. */
 const SeeddFile *seedd_graph_file (const SeeddGraph *graph);
 
+/** Starts it when nobody looks (the daemon begins): a file with errors is replaced by the copy of
+ * the last one that played, as after a crash. */
+void seedd_graph_begin (SeeddGraph *graph);
 /** Starts it unless it runs; at once also when it backs off. */
 void seedd_graph_start (SeeddGraph *graph);
 /** SIGTERM, and SIGKILL after the limit. */
@@ -65,6 +68,9 @@ void seedd_graph_restart (SeeddGraph *graph);
 void seedd_graph_adopt (SeeddGraph *graph, SeeddFile *file);
 /** Errors of a file that was not taken over, or NULL when there is none such (any more). */
 void seedd_graph_set_pending_errors (SeeddGraph *graph, const char *errors);
+
+/** Its file is gone for good: so is the copy. */
+void seedd_graph_forget_copy (const SeeddGraph *graph);
 
 /** Publishes an event of this graph. */
 void
@@ -77,6 +83,10 @@ void seedd_graph_tick (SeeddGraph *graph, gboolean late);
 /** FALSE when it should give out frames and does not. */
 gboolean seedd_graph_makes_progress (const SeeddGraph *graph);
 
+/** Why a graph that runs does not seem to: no heartbeat, no frame yet, or none for @limit_s (at
+ * most its own `stall`). NULL when it does, or does not run. Caller frees. */
+char *seedd_graph_why_silent (const SeeddGraph *graph, double limit_s);
+
 /** Exactly one of @result and @error is set; both are borrowed. */
 typedef void (*SeeddReply) (gpointer data, JsonNode *result, const GError *error);
 
@@ -87,6 +97,9 @@ void seedd_graph_request (
 /** Calls @done once the graph is neither starting nor stopping; at once when it is so now. */
 void seedd_graph_wait (
     SeeddGraph *graph, void (*done) (gpointer data, SeeddGraph *graph), gpointer data);
+
+/** Whether its process has told of a stream of that name. */
+gboolean seedd_graph_has_stream (const SeeddGraph *graph, const char *name);
 
 /** What `list` (@full FALSE) and `status` tell. Caller unrefs. */
 JsonObject *seedd_graph_describe (const SeeddGraph *graph, gboolean full);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "seed-config.h"
+#include "seedd-child.h"
 
 #define MAX_PARAMS 5u
 
@@ -112,11 +113,41 @@ set_text (JsonObject *object, const char *name, const char *text)
     json_object_set_null_member (object, name);
 }
 
+static guint
+count_fds (void)
+{
+  g_autoptr (GDir) folder = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (folder && g_dir_read_name (folder))
+    n++;
+  return n > 0 ? n - 1 : 0; /* one is the folder's own */
+}
+
+JsonObject *
+seedd_methods_describe (SeeddDaemon *daemon)
+{
+  const SeeddConfig *config = daemon->context->config;
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "version", SEED_VERSION);
+  json_object_set_int_member (object, "pid", getpid ());
+  json_object_set_double_member (
+      object, "uptime_s", (double) (g_get_monotonic_time () - daemon->begin_us) / G_USEC_PER_SEC);
+  json_object_set_int_member (object, "rss_bytes", seedd_child_memory_of (getpid ()));
+  json_object_set_int_member (object, "open_fds", count_fds ());
+  set_text (object, "config", config->file);
+  set_text (object, "graphs_folder", config->graphs);
+  set_text (object, "http", daemon->http);
+  json_object_set_object_member (object, "results", seedd_proxy_stats (daemon->context->proxy));
+  json_object_set_object_member (object, "control", seedd_control_stats (daemon->control));
+  return object;
+}
+
 static gboolean
 status (
     SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
-  const SeeddConfig *config = daemon->context->config;
   JsonObject *object;
   SeeddGraph *graph;
 
@@ -124,15 +155,7 @@ status (
     graph = find_graph (daemon, params, error);
     return graph && reply_object (call, seedd_graph_describe (graph, TRUE));
   }
-  object = json_object_new ();
-  json_object_set_string_member (object, "version", SEED_VERSION);
-  json_object_set_int_member (object, "pid", getpid ());
-  json_object_set_double_member (
-      object, "uptime_s", (double) (g_get_monotonic_time () - daemon->begin_us) / G_USEC_PER_SEC);
-  set_text (object, "config", config->file);
-  set_text (object, "graphs_folder", config->graphs);
-  json_object_set_object_member (object, "results", seedd_proxy_stats (daemon->context->proxy));
-  json_object_set_object_member (object, "control", seedd_control_stats (daemon->control));
+  object = seedd_methods_describe (daemon);
   json_object_set_array_member (object, "graphs", describe_all (daemon, TRUE));
   return reply_object (call, object);
 }
@@ -300,7 +323,7 @@ has_stream (const SeeddGraph *graph, const char *name)
     if (node->inputs->len == 0 && strcmp (node->name, name) == 0)
       return TRUE;
   }
-  return FALSE;
+  return seedd_graph_has_stream (graph, name); /* added while it runs */
 }
 
 /* The one running graph that has it. */
@@ -361,6 +384,9 @@ seedd_methods_dispatch (gpointer data, SeeddCall *call, const SeedRpcMessage *re
     { "stats", ask, { "graph", NULL } },
     { "dot", ask, { "graph", NULL } },
     { "snapshot", snapshot, { "graph", "stream", "width", NULL } },
+    { "stream-add", ask, { "graph", "node", "stream", "uri", "options", NULL } },
+    { "stream-remove", ask, { "graph", "node", "stream", NULL } },
+    { "stream-list", ask, { "graph", "node", NULL } },
     { "promote", ask, { "graph", "node", NULL } },
     { "rollback", ask, { "graph", "node", NULL } },
   };

@@ -11,8 +11,12 @@ typedef struct {
   const SeeddContext *context;
   SeeddSupervisor *supervisor;
   SeeddControl *control;
-  gint64 begin_us; /* monotonic */
+  const char *http; /* where metrics are, or NULL */
+  gint64 begin_us;  /* monotonic */
 } SeeddDaemon;
+
+/** What `status` tells of the daemon itself, without graphs. Caller unrefs. */
+JsonObject *seedd_methods_describe (SeeddDaemon *daemon);
 
 /** A SeeddDispatch; @data is the SeeddDaemon. docs/daemon.md lists the methods. */
 void seedd_methods_dispatch (gpointer data, SeeddCall *call, const SeedRpcMessage *request);

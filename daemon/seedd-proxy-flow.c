@@ -82,18 +82,40 @@ send_to_the_others (SeeddProxy *proxy, Message *message)
   seedd_proxy_count (proxy, &proxy->stats.set_aside, 1);
 }
 
+const char *const seedd_proxy_kinds[SEEDD_PROXY_N_KINDS] = { "embedding", "tokens", "anchors",
+  "labels", "event", "train", "health", "grounding", "neighbours", "region", "other" };
+
+static guint
+number_of_kind (const Message *message)
+{
+  SeedTopic topic;
+  guint i = SEEDD_PROXY_N_KINDS - 1;
+
+  if (!seed_wire_parse_topic (zmq_msg_data ((zmq_msg_t *) &message->parts[0]),
+          zmq_msg_size (&message->parts[0]), &topic, NULL))
+    return i;
+  for (guint j = 0; j < SEEDD_PROXY_N_KINDS; j++) {
+    if (strcmp (topic.kind, seedd_proxy_kinds[j]) == 0)
+      return j;
+  }
+  return i;
+}
+
 static void
 pass_on (SeeddProxy *proxy, Message *message, SeeddProxyTopic *topic)
 {
+  guint kind = number_of_kind (message);
   gint64 now = g_get_monotonic_time ();
 
   if (send_parts (proxy, message)) {
     seedd_proxy_count (proxy, &proxy->stats.sent, 1);
+    seedd_proxy_count (proxy, &proxy->stats.sent_by_kind[kind], 1);
     if (topic)
       topic->full_since = 0;
     return;
   }
   seedd_proxy_count (proxy, &proxy->stats.dropped, 1);
+  seedd_proxy_count (proxy, &proxy->stats.dropped_by_kind[kind], 1);
   if (!topic || errno != EAGAIN)
     return;
   if (topic->full_since == 0)

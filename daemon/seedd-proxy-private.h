@@ -24,6 +24,10 @@ typedef struct {
   gsize header_size;
 } SeeddProxyCommand;
 
+/* Kinds of results that are counted apart, the last one for any other. */
+#define SEEDD_PROXY_N_KINDS 11
+extern const char *const seedd_proxy_kinds[SEEDD_PROXY_N_KINDS];
+
 typedef struct {
   gint64 full_since; /* monotonic us of the first drop in a row, 0 when the last one was sent */
   char *header;      /* retained, or NULL */
@@ -32,6 +36,7 @@ typedef struct {
 
 typedef struct {
   guint64 subscriptions, received, sent, bytes, dropped, set_aside, retained;
+  guint64 sent_by_kind[SEEDD_PROXY_N_KINDS], dropped_by_kind[SEEDD_PROXY_N_KINDS];
 } SeeddProxyStats;
 
 struct _SeeddProxy {

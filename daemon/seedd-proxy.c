@@ -257,6 +257,16 @@ set_count (JsonObject *object, const char *name, guint64 n)
   json_object_set_int_member (object, name, (gint64) MIN (n, (guint64) G_MAXINT64));
 }
 
+static void
+set_kinds (JsonObject *object, const char *name, const guint64 *counts)
+{
+  JsonObject *kinds = json_object_new ();
+
+  for (guint i = 0; i < SEEDD_PROXY_N_KINDS; i++)
+    set_count (kinds, seedd_proxy_kinds[i], counts[i]);
+  json_object_set_object_member (object, name, kinds);
+}
+
 JsonObject *
 seedd_proxy_stats (SeeddProxy *proxy)
 {
@@ -273,5 +283,7 @@ seedd_proxy_stats (SeeddProxy *proxy)
   set_count (object, "dropped", stats.dropped);
   set_count (object, "set_aside", stats.set_aside);
   set_count (object, "retained", stats.retained);
+  set_kinds (object, "sent_by_kind", stats.sent_by_kind);
+  set_kinds (object, "dropped_by_kind", stats.dropped_by_kind);
   return object;
 }

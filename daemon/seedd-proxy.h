@@ -45,7 +45,8 @@ void seedd_proxy_disconnect (SeeddProxy *proxy, const char *graph, gboolean forg
 void seedd_proxy_publish_event (SeeddProxy *proxy, const char *graph, const char *event,
     const char *reason, JsonObject *details);
 
-/** endpoint, subscriptions, received, sent, dropped, set_aside, retained. Caller unrefs. */
+/** endpoint, subscriptions, received, sent, dropped, set_aside, retained, and sent_by_kind and
+ * dropped_by_kind {KIND: n}. Caller unrefs. */
 JsonObject *seedd_proxy_stats (SeeddProxy *proxy);
 
 G_END_DECLS

@@ -171,10 +171,10 @@ reload_idle (Step *step)
   } else if (step->file->errors) {
     g_autofree char *errors = g_strdup (step->file->errors);
 
-    seedd_graph_start (graph); /* which says so */
+    seedd_graph_begin (graph); /* which says so */
     step_end (step, "invalid", errors);
   } else {
-    seedd_graph_start (graph);
+    seedd_graph_begin (graph);
     step_end (step, "started", NULL);
   }
 }

@@ -133,6 +133,7 @@ remove_now (gpointer data)
     if (seedd_config_is_enabled (supervisor->context->config, removal->name))
       seedd_graph_start (graph);
   } else {
+    seedd_graph_forget_copy (graph);
     g_hash_table_remove (supervisor->graphs, removal->name);
     seedd_proxy_disconnect (supervisor->context->proxy, removal->name, TRUE);
     supervisor->context->changed (supervisor->context->data);
@@ -278,7 +279,7 @@ start_if_there (SeeddSupervisor *supervisor, const char *name)
   SeeddGraph *graph = g_hash_table_lookup (supervisor->graphs, name);
 
   if (graph)
-    seedd_graph_start (graph);
+    seedd_graph_begin (graph);
   else
     seedd_log (LOG_WARNING, name, "enabled, but there is no %s/%s.yaml",
         supervisor->context->config->graphs, name);

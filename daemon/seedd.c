@@ -17,6 +17,7 @@
 #include <seed/error.h>
 
 #include "seed-config.h"
+#include "seedd-http.h"
 #include "seedd-log.h"
 #include "seedd-methods.h"
 #include "seedd-notify.h"
@@ -26,6 +27,7 @@ enum { EXIT_USAGE = 2 };
 typedef struct {
   SeeddContext context;
   SeeddDaemon daemon;
+  SeeddHttp *http;
   SeeddConfig *config;
   char *seed_run;
   GMainLoop *loop;
@@ -216,8 +218,13 @@ set_up (Program *program, GError **error)
   program->daemon.supervisor = seedd_supervisor_new (&program->context);
   seedd_log (LOG_INFO, NULL, "results at %s, control at %s",
       seedd_proxy_endpoint (program->context.proxy), control);
-  if (config->http)
-    seedd_log (LOG_WARNING, NULL, "http: this build serves nothing there");
+  if (!config->http)
+    return TRUE;
+  program->http = seedd_http_new (config->http, config->insecure, &program->daemon, error);
+  if (!program->http)
+    return FALSE;
+  program->daemon.http = seedd_http_address (program->http);
+  seedd_log (LOG_INFO, NULL, "metrics and health at http://%s/", program->daemon.http);
   return TRUE;
 }
 
@@ -242,6 +249,8 @@ tear_down (Program *program)
 {
   SeeddSupervisor *supervisor = g_steal_pointer (&program->daemon.supervisor);
 
+  seedd_http_free (program->http);
+  program->daemon.http = NULL;
   seedd_supervisor_free (supervisor);
   seedd_proxy_free (program->context.proxy);
   seedd_control_free (program->daemon.control);

@@ -20,6 +20,7 @@ ENV["GST_REGISTRY_1_0"] = os.path.join(BUILD, "tests", "daemon", "registry.bin")
 CONFIG = """version: 1
 graphs: graphs
 runtime: run
+state: state
 results: ipc://{folder}/results
 heartbeat: {{ interval: 0.1, limit: {hang} }}
 restart: {{ initial: 0.2, max: 1, healthy: 300 }}
@@ -69,7 +70,7 @@ def is_alive(pid):
 
 
 class Daemon:
-    def __init__(self, folder, graphs, config="", hang=30, stop=20, env=None):
+    def __init__(self, folder, graphs, config="", hang=30, stop=20, env=None, restore_signals=True):
         self.folder = folder
         os.makedirs(os.path.join(folder, "graphs"), exist_ok=True)
         for name, text in graphs.items():
@@ -80,13 +81,15 @@ class Daemon:
         self.results = f"ipc://{folder}/results"
         self.log = os.path.join(folder, "log")
         self.env = {**ENV, **(env or {})}
+        self.restore_signals = restore_signals  # False: what we ignore, it ignores
         self.process = None
         self.start()
 
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([SEEDD, "--config", self.config], env=self.env,
-                                            stderr=log, stdout=log)
+                                            stderr=log, stdout=log,
+                                            restore_signals=self.restore_signals)
         try:
             wait_for(lambda: self.is_up() or self.process.poll() is not None, "the control socket")
         except BaseException:

@@ -17,6 +17,7 @@ from seedd_harness import (ENV, LIMIT, LIVE, SEEDCTL, Daemon, Subscriber, assert
 
 METHODS = ["version", "list", "status", "start", "stop", "restart", "reload", "check", "get", "set",
            "stats", "dot", "snapshot", "promote", "rollback"]
+STREAM_METHODS = ["stream-add", "stream-remove", "stream-list"]
 
 
 def live(name, pattern="ball", drop="false"):
@@ -105,7 +106,7 @@ def test_fuzzed_messages(folder):
     rng = random.Random(1)
     # none of these, however mutated, stops or starts a graph that exists
     seeds = [request(m, {"graph": "nobody-of-that-name", "node": "gate", "key": "drop", "value": True})
-             for m in METHODS if m not in ("reload",)]
+             for m in METHODS + STREAM_METHODS if m not in ("reload",)]
     with running(folder) as daemon:
         before = {g["graph"]: (g["pid"], g["state"]) for g in daemon.ask("list")["graphs"]}
         socket = zmq.Context.instance().socket(zmq.DEALER)
@@ -181,7 +182,7 @@ def test_seedctl(folder):
             daemon.ctl(*arguments, expect=2)
         assert "promote" in daemon.ctl("promote", "first", expect=1).stderr
         assert daemon.ctl("check", "first").stderr == ""
-        for command in METHODS + ["top", "tail"]:
+        for command in METHODS + ["top", "tail", "stream"]:
             assert "--json" in daemon.ctl(command, "--help").stdout, command
         daemon.stop()
     for command in (["list"], ["top"], ["stop", "first"]):

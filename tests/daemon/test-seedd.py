@@ -45,7 +45,7 @@ def test_usage_and_configuration(folder):
 
 def test_user_folders(folder):
     env = {**ENV, "HOME": folder, "XDG_CONFIG_HOME": folder + "/config",
-           "XDG_RUNTIME_DIR": folder + "/runtime"}
+           "XDG_RUNTIME_DIR": folder + "/runtime", "XDG_STATE_HOME": folder + "/state"}
     env.pop("SEED_CONTROL", None)
     os.makedirs(folder + "/config/seed/graphs")
     write(folder + "/config/seed/seedd.yaml", f"version: 1\nresults: ipc://{folder}/results\n")
