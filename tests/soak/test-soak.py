@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Half a minute of ./dev soak; SEED_SOAK_SECONDS makes it longer. Speaks TAP."""
+import os
+import sys
+import xml.dom.minidom
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import soak  # pylint: disable=wrong-import-position
+from plot import plot  # pylint: disable=wrong-import-position
+from seedd_harness import BUILD, tap  # pylint: disable=wrong-import-position
+from watcher import RISE_BYTES, WARM_UP, Life  # pylint: disable=wrong-import-position
+
+
+def test_everything_adds_up(_folder):
+    report = soak.soak(float(os.environ.get("SEED_SOAK_SECONDS", "30")), seed=7, speed=2)
+    assert not report["wrong"], report["wrong"]
+    assert len(report["faults"]) >= 7 and report["ledger_checks"] > 3 and report["scrapes"] > 1
+    for name in ("memory", "latency", "drops"):
+        xml.dom.minidom.parse(f"{BUILD}/soak/{name}.svg")
+
+
+def test_the_judge_sees_what_grows(_folder):
+    def life(rise, fds=0, threads=0):
+        it = Life("x", 1)
+        it.samples = [(t, 100e6 + (rise * max(t - WARM_UP, 0) / 100), 10 + fds * t / 100, 5 + threads * t / 100)
+                      for t in range(int(WARM_UP) + 101)]
+        return it.judge()[1]
+    assert life(0) == [] and life(RISE_BYTES) == []
+    assert "grows" in life(4 * RISE_BYTES)[0]
+    assert "descriptors" in life(0, fds=60)[0] and "threads" in life(0, threads=60)[0]
+
+
+def test_plots_are_svg(folder):
+    plot(folder + "/x.svg", "a < b & c", "MiB", {"<one>": [(0, 1), (1, None), (2, 3)], "none": []}, [(1, "a & b")])
+    xml.dom.minidom.parse(folder + "/x.svg")
+
+
+if __name__ == "__main__":
+    tap.main([test_the_judge_sees_what_grows, test_plots_are_svg, test_everything_adds_up])
