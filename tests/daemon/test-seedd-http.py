@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ import prometheus
 from prometheus import one, pick
 from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SEEDD, Daemon, Subscriber, assert_adds_up,
                            tap, wait_for, write)
-from harness import random_model
+from harness import SOURCE, random_model
 
 HTTP = "http: 127.0.0.1:0\n"
 
@@ -104,6 +105,14 @@ def test_promtool(folder):
                               capture_output=True, timeout=LIMIT, check=False)
         assert done.returncode == 0 and not done.stderr + done.stdout, done
         daemon.stop()
+
+
+def test_every_family_is_documented(_folder):
+    with open(SOURCE + "/daemon/seedd-metrics.c", encoding="utf-8") as code:
+        written = set(re.findall(r'= \{ "([a-z_]+)", "', code.read()))
+    with open(SOURCE + "/docs/metrics.md", encoding="utf-8") as page:
+        told = set(re.findall(r"`((?:seed|process)_[a-z_]+)`", page.read()))
+    assert len(written) > 30 and written == told, written ^ told
 
 
 def test_restarts_have_causes(folder):
@@ -271,6 +280,6 @@ def get_or_none(daemon, path):
 
 
 if __name__ == "__main__":
-    tap.main([test_metrics_agree_with_the_ledger, test_promtool, test_restarts_have_causes,
+    tap.main([test_metrics_agree_with_the_ledger, test_promtool, test_every_family_is_documented, test_restarts_have_causes,
               test_ready_names_what_is_not, test_drops_by_kind, test_addresses,
               test_a_busy_address_is_said, test_only_what_is_meant, test_many_connections])

@@ -69,8 +69,7 @@ test_samples (void)
     "seed_graph_restarts_total{graph=\"a\",cause=\"signal\"} 2\n",
     "seed_stream_frame_age_seconds{graph=\"a\",node=\"n\",stream=\"s\"} 1.5\n",
     "seed_frames_total{graph=\"a\",stage=\"n\",stream=\"s\",result=\"in\"} 9007199254740991\n",
-    "seed_frames_total{graph=\"a\",stage=\"n\",stream=\"s\",result=\"dropped\",reason=\"late\"} "
-    "1\n",
+    "stream=\"s\",result=\"dropped\",reason=\"late\"} 1\n",
     "seed_stage_busy_seconds_total{graph=\"a\",stage=\"n\"} 1.5\n",
     "seed_train_loss{graph=\"a\",node=\"n\",term=\"total\"} 1.5\n",
     "seed_train_loss{graph=\"a\",node=\"n\",term=\"seed\"} 0.25\n",

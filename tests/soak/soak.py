@@ -25,7 +25,7 @@ from plot import plot
 from watcher import RISE_BYTES, RISE_BYTES_PER_SECOND, WARM_UP, Counter, Watcher
 
 CLIP = MEDIA + "/realshort.mp4"
-CLIP_FPS = 25
+CLIP_FPS, WIDTH, HEIGHT = 25, 160, 96
 
 SEE = """version: 1
 graph: see
@@ -56,20 +56,19 @@ nodes:
 """
 
 
-def make_pictures(folder):
-    os.makedirs(folder)
+def make_pictures(path):
     subprocess.run(["gst-launch-1.0", "-q", "filesrc", "location=" + CLIP, "!", "decodebin", "!", "videoconvert",
-                    "!", "videoscale", "!", "video/x-raw,format=I420,width=160,height=96", "!", "jpegenc", "!",
-                    f"multifilesink", f"location={folder}/%03d.jpg"], check=True, timeout=120)
-    return folder
+                    "!", "videoscale", "!", f"video/x-raw,format=I420,width={WIDTH},height={HEIGHT}", "!",
+                    "filesink", "location=" + path], check=True, timeout=120)
+    return path
 
 
 def start_cameras(folder, speed):
     """Four cameras, or none where there is no RTSP server: then files play their part."""
     if not os.path.exists(SERVER):
         return [], [f'uri: "file://{CLIP}", loop: true'] * 4
-    pictures = make_pictures(folder + "/pictures")
-    cameras = [Camera(pictures, int(CLIP_FPS * speed)) for _ in range(4)]
+    pictures = make_pictures(folder + "/pictures.i420")
+    cameras = [Camera(pictures, WIDTH, HEIGHT, int(CLIP_FPS * speed)) for _ in range(4)]
     return cameras, [f'uri: "{c.uri()}", retry-min-ms: 100, retry-max-ms: 500' for c in cameras]
 
 
