@@ -108,11 +108,12 @@ class Faults:
         return f"an invalid edit of {name}"
 
     def disk_full(self):
-        """No file of the learning graph may be larger than a KiB, for a while."""
+        """No file of the learning graph may be larger than a KiB, until it has said so."""
+        said = self.daemon.logged().count("checkpoint not saved")
         pid = self.daemon.wait_state("learn", "running")["pid"]
         whole = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (1024, whole[1]))
-        time.sleep(2)  # of a full disk
+        wait_for(lambda: self.daemon.logged().count("checkpoint not saved") > said, "a warning of the checkpoint")
         resource.prlimit(pid, resource.RLIMIT_FSIZE, whole)
         assert self.daemon.graph("learn")["pid"] == pid, "a full disk ended the graph"
         return "no room for checkpoints"

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Line plots as SVG, without anything but text."""
+import math
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 320, 70, 190, 34, 40
 COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f"]
 
 
-def ticks(low, high, n=5):
-    """Round numbers from low to high."""
-    step = 10.0 ** len(str(int(max((high - low) / n, 1e-9)))) / 10 if high - low > n else 1e-9
-    while (high - low) / step > n:
-        step *= 2 if str(step).lstrip("0.")[:1] in "1" else 2.5 if str(step).lstrip("0.")[:1] in "2" else 2
-    first = -(-low // step) * step
-    return [first + i * step for i in range(int((high - first) / step) + 1)]
+def ticks(high, n=5):
+    """Round numbers (1, 2, 5) from 0 to high, about n."""
+    power = 10.0 ** math.floor(math.log10(high / n))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= high / n)
+    return [i * step for i in range(int(high / step + 1e-9) + 1)]
 
 
 def plot(path, title, unit, lines, marks=()):
@@ -30,10 +29,10 @@ def plot(path, title, unit, lines, marks=()):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
            f'font-size="11"><rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
            f'<text x="{LEFT}" y="20" font-size="14">{escape(title)} ({escape(unit)})</text>']
-    for value in ticks(0, top):
+    for value in ticks(top):
         out.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>'
                    f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for value in ticks(0, end, 8):
+    for value in ticks(end, 8):
         out.append(f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:g} s</text>')
     for seconds, name in marks:
         out.append(f'<path d="M{x(seconds):.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#bbb" stroke-dasharray="3 3">'

@@ -7,7 +7,7 @@ import xml.dom.minidom
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import soak  # pylint: disable=wrong-import-position
-from plot import plot  # pylint: disable=wrong-import-position
+from plot import plot, ticks  # pylint: disable=wrong-import-position
 from seedd_harness import BUILD, tap  # pylint: disable=wrong-import-position
 from watcher import RISE_BYTES, WARM_UP, Life  # pylint: disable=wrong-import-position
 
@@ -32,6 +32,7 @@ def test_the_judge_sees_what_grows(_folder):
 
 
 def test_plots_are_svg(folder):
+    assert ticks(105) == [0, 50, 100] and ticks(10) == [0, 2, 4, 6, 8, 10] and len(ticks(0.37)) == 4
     plot(folder + "/x.svg", "a < b & c", "MiB", {"<one>": [(0, 1), (1, None), (2, 3)], "none": []}, [(1, "a & b")])
     xml.dom.minidom.parse(folder + "/x.svg")
 
