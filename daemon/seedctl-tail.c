@@ -19,6 +19,7 @@
 
 typedef struct {
   const char *endpoint;
+  char *server_key, *client_key; /* files */
   gboolean full;
   gint64 count;   /* messages to print, 0 for no limit */
   double timeout; /* seconds without a publisher, 0 for no limit */
@@ -292,7 +293,7 @@ static int
 tail_prefixes (Tail *tail, const char *const *prefixes)
 {
   const SeedSubscriberConfig config = { tail->endpoint, prefixes, SEED_SUBSCRIBER_DEFAULT_HWM,
-    SEED_SUBSCRIBER_DEFAULT_MAX_PART };
+    SEED_SUBSCRIBER_DEFAULT_MAX_PART, tail->server_key, tail->client_key };
   g_autoptr (GError) error = NULL;
   SeedSubscriber *subscriber = seed_subscriber_new (&config, &error);
   int code;
@@ -327,6 +328,10 @@ seedctl_tail (int argc, char **argv)
         "N" },
     { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &tail.timeout,
         "End with status 3 after so long without a publisher (default: never)", "SECONDS" },
+    { "server-key", 0, 0, G_OPTION_ARG_FILENAME, &tail.server_key,
+        "File with the publisher's public key, for CURVE", "FILE" },
+    { "client-key", 0, 0, G_OPTION_ARG_FILENAME, &tail.client_key,
+        "File with the own key pair, for CURVE (see seedctl keygen)", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Implied; here for uniformity", NULL },
     { NULL },
   };
@@ -345,7 +350,9 @@ seedctl_tail (int argc, char **argv)
     return SEEDCTL_USAGE;
   }
   tail.endpoint = endpoint ? endpoint : SEED_WIRE_DEFAULT_ENDPOINT;
-  if (argc > 1)
-    return tail_prefixes (&tail, (const char *const *) argv + 1);
-  return tail_prefixes (&tail, (const char *const[]){ "", NULL });
+  code = tail_prefixes (
+      &tail, argc > 1 ? (const char *const *) argv + 1 : (const char *const[]){ "", NULL });
+  g_free (tail.server_key);
+  g_free (tail.client_key);
+  return code;
 }

@@ -360,7 +360,7 @@ new_health (SeedPublish *self, gboolean with_streams)
   json_object_set_int_member (
       data, "uptime_ms", (g_get_monotonic_time () - self->started_us) / 1000);
   seed_health_set_memory (data);
-  json_object_set_int_member (data, "subscriptions", (gint64) stats.subscriptions);
+  json_object_set_int_member (data, "subscriptions", (gint64) stats.gate.subscriptions);
   json_object_set_int_member (data, "sent", (gint64) stats.sent);
   json_object_set_int_member (data, "bytes", (gint64) stats.bytes);
   json_object_set_int_member (data, "dropped_queue_full", (gint64) stats.dropped);

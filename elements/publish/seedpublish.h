@@ -29,7 +29,7 @@ struct _SeedPublish {
   GstElement parent;
 
   /* settings, guarded by the object lock; copied below by start */
-  char *graph, *endpoint, *kinds;
+  char *graph, *endpoint, *kinds, *server_key, *authorized;
   guint wait_subscribers, health_interval_ms;
   int hwm, linger_ms;
   gboolean insecure;
@@ -44,6 +44,7 @@ struct _SeedPublish {
   GThread *service;
   char *running_graph;
   char *health_node;
+  char *key_problem; /* told last; service thread */
   SeedPublishKinds wanted;
   gint64 started_us; /* monotonic */
 

@@ -63,7 +63,7 @@ test_addresses (void)
 static SeedPublisher *
 publisher_on (const char *endpoint, GError **error)
 {
-  const SeedPublisherConfig config = { endpoint, FALSE, 10, 0 };
+  const SeedPublisherConfig config = { .endpoint = endpoint, .hwm = 10 };
 
   return seed_publisher_new (&config, error);
 }
