@@ -11,6 +11,7 @@
 #include "publish/json-tree.h"
 #include "publish/sequence.h"
 #include "publish/subscriber.h"
+#include "publish/wire-kinds.h"
 #include "seedctl.h"
 
 /* Values of a tensor shown without --full. */
@@ -161,6 +162,24 @@ append_tensors (GString *line, const SeedResult *result, gboolean full)
   g_string_append_c (line, ']');
 }
 
+/* A result that is not what its kind promises is shown all the same, and told of. */
+static void
+append_summary (GString *line, const SeedResult *result)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *summary = NULL;
+
+  if (!seed_kind_check (result, &error)) {
+    seedctl_complain ("tail", "%s", error->message);
+    return;
+  }
+  summary = seed_kind_summarize (result);
+  if (!summary)
+    return;
+  g_string_append (line, ",\"summary\":");
+  seed_json_append_quoted (line, summary);
+}
+
 /* The header as it came, unknown keys and all, with the topic before it and the tensors told. */
 static void
 format_result (Tail *tail, const SeedResult *result)
@@ -174,7 +193,7 @@ format_result (Tail *tail, const SeedResult *result)
       result->node);
   json_object_iter_init_ordered (&iter, json_node_get_object (result->root));
   while (json_object_iter_next_ordered (&iter, &key, &value)) {
-    if (strcmp (key, "topic") == 0)
+    if (strcmp (key, "topic") == 0 || strcmp (key, "summary") == 0)
       continue;
     g_string_append_c (line, ',');
     seed_json_append_quoted (line, key);
@@ -184,6 +203,7 @@ format_result (Tail *tail, const SeedResult *result)
     else
       seed_json_tree_append (line, value);
   }
+  append_summary (line, result);
   g_string_append (line, "}\n");
 }
 

@@ -12,6 +12,7 @@
 
 #include "publish/endpoint.h"
 #include "publish/publisher.h"
+#include "publish/wire-kinds.h"
 
 typedef struct {
   guint64 next_seq;
@@ -335,7 +336,7 @@ seed_publisher_send (SeedPublisher *publisher, SeedResult *result, GError **erro
   g_autofree char *name = seed_wire_build_topic (result, error);
   SeedPublisherStatus status;
 
-  if (!name)
+  if (!name || !seed_kind_check (result, error))
     return SEED_PUBLISHER_FAILED;
   g_mutex_lock (&publisher->lock);
   status = send_locked (publisher, name, result, error);

@@ -30,7 +30,7 @@
 #include "publish/seedpublish.h"
 
 #define DEFAULT_GRAPH "seed"
-#define DEFAULT_KINDS "embedding,train,event,health"
+#define DEFAULT_KINDS "embedding,train,event,health,anchors,labels,neighbours,grounding"
 #define DEFAULT_WAIT_SUBSCRIBERS 0
 #define DEFAULT_INSECURE FALSE
 #define DEFAULT_HEALTH_INTERVAL_MS 5000
@@ -92,8 +92,8 @@ install_properties (GObjectClass *klass)
           SEED_WIRE_DEFAULT_ENDPOINT, flags));
   g_object_class_install_property (klass, PROP_KINDS,
       g_param_spec_string ("kinds", "Kinds",
-          "What to publish, separated by commas: embedding, tokens, train, event, health (default: "
-          "all but tokens, which are large)",
+          "What to publish, separated by commas: embedding, tokens, train, event, health, "
+          "anchors, labels, neighbours, grounding (default: all but tokens, which are large)",
           DEFAULT_KINDS, flags));
   g_object_class_install_property (klass, PROP_WAIT_SUBSCRIBERS,
       g_param_spec_uint ("wait-subscribers", "Wait for subscribers",

@@ -18,6 +18,10 @@ typedef enum {
   SEED_PUBLISH_TRAIN = 1 << 2,
   SEED_PUBLISH_EVENT = 1 << 3,
   SEED_PUBLISH_HEALTH = 1 << 4,
+  SEED_PUBLISH_ANCHORS = 1 << 5,
+  SEED_PUBLISH_LABELS = 1 << 6,
+  SEED_PUBLISH_NEIGHBOURS = 1 << 7,
+  SEED_PUBLISH_GROUNDING = 1 << 8,
 } SeedPublishKinds;
 
 /* "a,b" to bits; SEED_ERROR_INVALID naming the kind that is none and those there are. */
