@@ -49,8 +49,10 @@ client_free (gpointer data)
 static void
 handler_free (SeedZapHandler *handler)
 {
-  if (handler->socket)
+  if (handler->socket) {
+    zmq_unbind (handler->socket, ENDPOINT); /* closing alone frees the name some time later */
     zmq_close (handler->socket);
+  }
   if (handler->wake_fd >= 0)
     close (handler->wake_fd);
   g_ptr_array_unref (handler->clients);
