@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import time
@@ -23,13 +24,14 @@ LIMIT = 20
 
 
 class Publisher:
-    """A serve-results process."""
+    """A serve-results process, which may open so many files."""
 
-    def __init__(self, properties, endpoint="tcp://127.0.0.1:*"):
+    def __init__(self, properties, endpoint="tcp://127.0.0.1:*", files=1024):
         self.process = subprocess.Popen(
             [BUILD / "tests" / "elements" / "publish" / "serve-results",
              f"health-interval-ms=0 endpoint={endpoint} {properties}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
         self.endpoint = self.process.stdout.readline().strip()
 
     def ask(self, line):
@@ -72,8 +74,8 @@ class Publisher:
 
 
 @contextlib.contextmanager
-def publisher(properties="", endpoint="tcp://127.0.0.1:*"):
-    running = Publisher(properties, endpoint)
+def publisher(properties="", endpoint="tcp://127.0.0.1:*", files=1024):
+    running = Publisher(properties, endpoint, files)
     try:
         assert running.endpoint, running.process.stderr.read()
         yield running
