@@ -255,8 +255,8 @@ describe_type (KeyType type)
   static const char *const texts[] = { "a string", "an integer from 0", "a number", "a boolean",
     "an object", "a list of objects with label, and score and name where known",
     "a list of objects with id and score", "a list of objects with start_ns, end_ns and score",
-    "one of scene-cut, novelty, near-duplicate, stream-up, stream-down, promoted, rolled-back, "
-    "alarm" };
+    ("one of scene-cut, novelty, near-duplicate, stream-up, stream-down, promoted, rolled-back, "
+     "alarm") };
 
   return texts[type];
 }

@@ -399,6 +399,48 @@ test_gaps (void)
   zmq_close (peer.socket);
 }
 
+/* A publisher that comes back: another life, whose numbers begin anew, is no gap and no repeat. */
+static void
+test_restart (void)
+{
+  char subscription[64];
+  Subscribe subscribe;
+  Peer peer;
+
+  peer_publish (&peer, &subscribe, "");
+  peer_send_embedding (&peer, "n", 7, 4);
+  assert_pulled (&subscribe, 7);
+  peer_send_embedding (&peer, "n", 3, 4);  /* older: replayed by somebody, or a repeat */
+  peer_send_embedding (&peer, "m", 50, 4); /* every topic counts for itself */
+  assert_pulled (&subscribe, 50);
+  g_assert_cmpuint (get_stat (subscribe.element, "repeats"), ==, 1);
+  for (guint64 life = 1; life <= 2; life++) {
+    int limit = LIMIT_MS, off = 0;
+
+    g_assert_cmpint (zmq_unbind (peer.socket, peer.endpoint), ==, 0);
+    zmq_setsockopt (peer.socket, ZMQ_LINGER, &off, sizeof off);
+    zmq_close (peer.socket);
+    peer.socket = peer_new (ZMQ_XPUB);
+    zmq_setsockopt (peer.socket, ZMQ_RCVTIMEO, &limit, sizeof limit);
+    while (zmq_bind (peer.socket, peer.endpoint) < 0) /* the old socket goes in the background */
+      g_assert_cmpint (errno, ==, EADDRINUSE);
+    g_assert_cmpint (zmq_recv (peer.socket, subscription, sizeof subscription, 0), >, 0);
+    for (guint64 seq = 0; seq < 3; seq += 2) {
+      SeedTensor tensor = embedding_of (4);
+      g_autoptr (JsonObject) data = space_data ();
+      SeedResult result = new_result ("n", seq, &tensor, data);
+
+      result.publish_ns = 100000 * life + seq;
+      peer_send (&peer, &result);
+      assert_pulled (&subscribe, seq);
+    }
+  }
+  g_assert_cmpuint (get_stat (subscribe.element, "gaps"), ==, 2); /* 1 of each life */
+  g_assert_cmpuint (get_stat (subscribe.element, "malformed"), ==, 0);
+  subscribe_stop (&subscribe);
+  zmq_close (peer.socket);
+}
+
 static void
 test_filter (void)
 {
@@ -681,6 +723,7 @@ main (int argc, char **argv)
   g_test_add_func ("/subscribe/bits", test_bits);
   g_test_add_func ("/subscribe/renegotiation", test_renegotiation);
   g_test_add_func ("/subscribe/gaps", test_gaps);
+  g_test_add_func ("/subscribe/restart", test_restart);
   g_test_add_func ("/subscribe/filter", test_filter);
   g_test_add_func ("/subscribe/unpaired", test_unpaired);
   g_test_add_func ("/subscribe/held", test_held);
