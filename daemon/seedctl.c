@@ -12,6 +12,7 @@ static const struct {
   const char *name, *summary;
   int (*run) (int argc, char **argv);
 } commands[] = {
+  { "keygen", "make a key pair for encrypted results and control", seedctl_keygen },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },
   { "version", "print the version", seedctl_version },
 };

@@ -265,6 +265,37 @@ def test_tail(folder):
             assert process.returncode == 1 and text in stderr, stderr
 
 
+def test_keygen(folder):
+    """Keys that seedctl makes open the door; it never overwrites one."""
+    def keygen(*arguments):
+        return subprocess.run([SEEDCTL, "keygen", *arguments], capture_output=True, text=True, timeout=LIMIT)
+    authorized = pathlib.Path(folder) / "authorized"
+    authorized.mkdir(mode=0o700)
+    old = os.umask(0)
+    try:
+        assert keygen(f"{folder}/server").returncode == 0
+        done = keygen("--results", "lobby/cam1/", "--control", "stats", "--name", "the desk", "--json", f"{folder}/desk")
+    finally:
+        os.umask(old)
+    assert json.loads(done.stdout)["public"] == f"{folder}/desk.pub" and not done.stderr
+    assert all(os.stat(f"{folder}/{name}").st_mode & 0o777 == 0o600 for name in ("server", "desk", "desk.pub"))
+    os.rename(f"{folder}/desk.pub", authorized / "desk.pub")
+    with publisher(f"server-key={folder}/server authorized={authorized}") as out:
+        process = tail("--connect", out.endpoint, "--server-key", f"{folder}/server.pub", "--client-key",
+                       f"{folder}/desk", "--count", "1")
+        out.wait("subscriptions", lambda n: n == 1)
+        out.push("cam0")
+        out.push("cam1")
+        stdout, stderr = process.communicate(timeout=LIMIT)
+        assert json.loads(stdout)["stream"] == "cam1" and not stderr, stderr
+    before = pathlib.Path(f"{folder}/desk").read_text()
+    done = keygen(f"{folder}/desk")
+    assert done.returncode == 1 and "never overwritten" in done.stderr and not os.path.exists(f"{folder}/desk.pub")
+    assert pathlib.Path(f"{folder}/desk").read_text() == before
+    assert keygen().returncode == 2 and keygen("a", "b").returncode == 2
+    assert keygen(f"{folder}/no/such/folder").returncode == 1
+
+
 def test_certificates_of_others(folder):
     """Files that pyzmq makes are read as they are."""
     import zmq.auth
