@@ -32,6 +32,8 @@ typedef struct {
   double max_fps; /* 0: all; negative: not said */
   gboolean loop, live;
   guint passes;
+  int reconnect;                                           /* truth value; negative: not said */
+  gint64 retry_min_ms, retry_max_ms, stall_ms, connect_ms; /* negative: not said */
 } SeedGraphStream;
 
 /** One thing a node takes its data from. */

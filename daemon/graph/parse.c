@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "decode/streams.h"
+#include "decode/uri.h"
 #include "graph/graph.h"
 #include "graph/params.h"
 
@@ -10,7 +11,8 @@
 
 static const char *const section_keys[] = { "version", "graph", "description", "parameters",
   "streams", "nodes", NULL };
-static const char *const stream_keys[] = { "uri", "max-fps", "loop", "passes", "live", NULL };
+static const char *const stream_keys[] = { "uri", "max-fps", "loop", "passes", "live", "reconnect",
+  "retry-min-ms", "retry-max-ms", "stall-ms", "connect-ms", NULL };
 static const char *const queue_keys[] = { "frames", "leak", NULL };
 static const char *const element_keys[] = { "element", "from", "queue", "properties", NULL };
 static const char *const leak_names[] = { [SEED_LEAK_UNSET] = "",
@@ -220,6 +222,49 @@ parse_stream_passes (Parser *parser, SeedGraphStream *stream, const SeedYaml *ya
     report_expected (parser, yaml, "passes", "a number from 1 to 1000000");
 }
 
+/* -1 when it is not there, or wrong. */
+static gint64
+parse_stream_ms (Parser *parser, const SeedYaml *value, const char *key, guint64 least)
+{
+  const SeedYaml *yaml = seed_yaml_lookup (value, key, NULL);
+  g_autofree char *expected = NULL;
+  guint64 ms;
+
+  if (!yaml)
+    return -1;
+  if (yaml->kind == SEED_YAML_SCALAR &&
+      g_ascii_string_to_unsigned (yaml->text, 10, least, SEED_STREAMS_MAX_MS, &ms, NULL))
+    return (gint64) ms;
+  expected =
+      g_strdup_printf ("milliseconds from %" G_GUINT64_FORMAT " to %d", least, SEED_STREAMS_MAX_MS);
+  report_expected (parser, yaml, key, expected);
+  return -1;
+}
+
+/* What is done when the stream fails; docs/streams.md. */
+static void
+parse_stream_faults (Parser *parser, SeedGraphStream *stream, const SeedYaml *value)
+{
+  const SeedYaml *reconnect = seed_yaml_lookup (value, "reconnect", NULL);
+  const SeedYaml *least = seed_yaml_lookup (value, "retry-min-ms", NULL);
+  gboolean yes;
+
+  stream->reconnect = -1;
+  if (reconnect && parse_bool (parser, reconnect, "reconnect", &yes))
+    stream->reconnect = yes;
+  stream->retry_min_ms =
+      parse_stream_ms (parser, value, "retry-min-ms", SEED_STREAMS_LEAST_RETRY_MS);
+  stream->retry_max_ms =
+      parse_stream_ms (parser, value, "retry-max-ms", SEED_STREAMS_LEAST_RETRY_MS);
+  stream->stall_ms = parse_stream_ms (parser, value, "stall-ms", 0);
+  stream->connect_ms = parse_stream_ms (parser, value, "connect-ms", 0);
+  if (stream->retry_min_ms >= 0 && stream->retry_max_ms >= 0 &&
+      stream->retry_min_ms > stream->retry_max_ms)
+    seed_diagnostics_add (parser->diagnostics, least->mark,
+        "'retry-min-ms': expected no more than retry-max-ms (%d), found '%s'",
+        (int) stream->retry_max_ms, least->text);
+}
+
 static void
 parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
 {
@@ -255,6 +300,7 @@ parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
     parse_stream_passes (parser, stream, passes);
   if (!live || !parse_bool (parser, live, "live", &stream->live))
     stream->live = stream->uri && seed_uri_is_live (stream->uri);
+  parse_stream_faults (parser, stream, value);
 }
 
 static void

@@ -38,9 +38,6 @@ gboolean seed_name_is_good (const char *name);
 /** What is wrong with a name that is not good. */
 #define SEED_NAME_RULE "expected 1 to 63 of a-z, 0-9 and '-'"
 
-/** TRUE for a URI of a source that does not wait (cameras, receivers). */
-gboolean seed_uri_is_live (const char *uri);
-
 /**
  * A URI for @location: itself when it has a scheme, otherwise (or when it is "file:" with a
  * relative path) the file it names, seen from @folder.

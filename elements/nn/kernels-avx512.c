@@ -10,6 +10,8 @@
 
 #include <glib.h>
 
+#include "nn/bf16.h"
+
 #ifdef __x86_64__
 
 #ifdef __clang__
@@ -27,6 +29,11 @@
  * in one step, where the loops compute it an element at a time.
  */
 #define SOFTMAX softmax_masked
+#define NORM_FORWARD norm_forward_masked
+#define NORM_FORWARD_BF16 norm_forward_bf16_masked
+#define NORM_APPLY_BF16 norm_apply_bf16_masked
+#define GELU_BF16 gelu_bf16_fitted
+#define GELU_BACKWARD_BF16 gelu_backward_bf16_fitted
 
 /* seed_math_exp; an input that is not a number is returned by min and max in second place */
 static inline __m512
@@ -88,6 +95,153 @@ softmax_masked (float *x, guint rows, guint cols, float scale)
       _mm512_mask_storeu_ps (
           x + i, mask, _mm512_mul_ps (_mm512_maskz_loadu_ps (mask, x + i), inverse));
     }
+  }
+}
+
+/* Mean and one over the standard deviation of a row. */
+static inline void
+moments (const float *x, guint n, float eps, float *mean, float *rstd)
+{
+  __m512 a = _mm512_setzero_ps (), b = a, m;
+
+  for (guint i = 0; i < n; i += 32) {
+    a = _mm512_add_ps (a, _mm512_maskz_loadu_ps (lanes_left (n - i), x + i));
+    if (i + 16 < n)
+      b = _mm512_add_ps (b, _mm512_maskz_loadu_ps (lanes_left (n - i - 16), x + i + 16));
+  }
+  *mean = _mm512_reduce_add_ps (_mm512_add_ps (a, b)) / (float) n;
+  m = _mm512_set1_ps (*mean);
+  a = b = _mm512_setzero_ps ();
+  for (guint i = 0; i < n; i += 32) {
+    __mmask16 mask = lanes_left (n - i);
+    __m512 d = _mm512_maskz_sub_ps (mask, _mm512_maskz_loadu_ps (mask, x + i), m);
+
+    a = _mm512_fmadd_ps (d, d, a);
+    if (i + 16 < n) {
+      mask = lanes_left (n - i - 16);
+      d = _mm512_maskz_sub_ps (mask, _mm512_maskz_loadu_ps (mask, x + i + 16), m);
+      b = _mm512_fmadd_ps (d, d, b);
+    }
+  }
+  *rstd = 1 / sqrtf (_mm512_reduce_add_ps (_mm512_add_ps (a, b)) / (float) n + eps);
+}
+
+/* seed_bf16_from_float */
+static inline __m256i
+bf16_16 (__m512 x)
+{
+  __m512i bits = _mm512_castps_si512 (x), high = _mm512_srli_epi32 (bits, 16);
+  __m512i even = _mm512_and_si512 (high, _mm512_set1_epi32 (1));
+  __m512i rounded = _mm512_srli_epi32 (
+      _mm512_add_epi32 (bits, _mm512_add_epi32 (even, _mm512_set1_epi32 (0x7fff))), 16);
+  __mmask16 nan = _mm512_cmp_ps_mask (x, x, _CMP_UNORD_Q);
+
+  return _mm512_cvtepi32_epi16 (
+      _mm512_mask_or_epi32 (rounded, nan, high, _mm512_set1_epi32 (0x40)));
+}
+
+/* To @y, or rounded to @half. */
+static inline void
+norm_apply_row (const float *x, guint dim, const float *gamma, const float *beta, float mean,
+    float rstd, float *y, SeedBf16 *half)
+{
+  const __m512 m = _mm512_set1_ps (mean), s = _mm512_set1_ps (rstd);
+
+  for (guint i = 0; i < dim; i += 16) {
+    __mmask16 mask = lanes_left (dim - i);
+    __m512 z = _mm512_mul_ps (_mm512_sub_ps (_mm512_maskz_loadu_ps (mask, x + i), m), s);
+
+    z = _mm512_fmadd_ps (
+        z, _mm512_maskz_loadu_ps (mask, gamma + i), _mm512_maskz_loadu_ps (mask, beta + i));
+    if (half)
+      _mm256_mask_storeu_epi16 (half + i, mask, bf16_16 (z));
+    else
+      _mm512_mask_storeu_ps (y + i, mask, z);
+  }
+}
+
+static void
+norm_forward_masked (const float *x, guint rows, guint dim, const float *gamma, const float *beta,
+    double eps, float *y, float *mean, float *rstd)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    moments (x, dim, (float) eps, mean + r, rstd + r);
+    norm_apply_row (x, dim, gamma, beta, mean[r], rstd[r], y, NULL);
+  }
+}
+
+static void
+norm_forward_bf16_masked (const float *x, guint rows, guint dim, const float *gamma,
+    const float *beta, double eps, SeedBf16 *y, float *mean, float *rstd)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    moments (x, dim, (float) eps, mean + r, rstd + r);
+    norm_apply_row (x, dim, gamma, beta, mean[r], rstd[r], NULL, y);
+  }
+}
+
+static void
+norm_apply_bf16_masked (const float *x, guint rows, guint dim, const float *gamma,
+    const float *beta, const float *mean, const float *rstd, SeedBf16 *y)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim)
+    norm_apply_row (x, dim, gamma, beta, mean[r], rstd[r], NULL, y);
+}
+
+static inline __m512
+load_bf16 (const SeedBf16 *x, __mmask16 mask)
+{
+  return _mm512_castsi512_ps (
+      _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, x)), 16));
+}
+
+/*
+ * Phi: 1/2 and an odd polynomial, a minimax fit of x (Phi (x) - 1/2) on |x| <= 4 which is made to
+ * pass 1/2 at the end and cut there (the same as in tiles-avx512.h).
+ */
+static inline __m512
+normal_cdf (__m512 x)
+{
+  const __m512 limit = _mm512_set1_ps (4.0f), half = _mm512_set1_ps (0.5f);
+  __m512 t = _mm512_max_ps (_mm512_min_ps (x, limit), _mm512_sub_ps (_mm512_setzero_ps (), limit));
+  __m512 u = _mm512_mul_ps (t, t), p = _mm512_set1_ps (-1.3022779e-9f);
+
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (1.0427632e-7f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-3.6599761e-6f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (7.4914217e-5f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-1.0072900e-3f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (9.5129819e-3f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-6.5940524e-2f));
+  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (3.9899232e-1f));
+  p = _mm512_mul_ps (p, t);
+  p = _mm512_max_ps (_mm512_min_ps (p, half), _mm512_set1_ps (-0.5f));
+  return _mm512_add_ps (p, half);
+}
+
+static void
+gelu_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *y)
+{
+  for (gsize i = 0; i < n; i += 16) {
+    __mmask16 mask = lanes_left ((guint) MIN (n - i, 16));
+    __m512 z = load_bf16 (x + i, mask);
+
+    _mm256_mask_storeu_epi16 (y + i, mask, bf16_16 (_mm512_mul_ps (z, normal_cdf (z))));
+  }
+}
+
+/* f' (x) = Phi (x) + x phi (x) */
+static void
+gelu_backward_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *d, SeedBf16 *y)
+{
+  for (gsize i = 0; i < n; i += 16) {
+    __mmask16 mask = lanes_left ((guint) MIN (n - i, 16));
+    __m512 z = load_bf16 (x + i, mask), cdf = normal_cdf (z);
+    __m512 pdf = exp_16 (_mm512_mul_ps (_mm512_mul_ps (z, z), _mm512_set1_ps (-0.5f)));
+    __m512 slope = _mm512_fmadd_ps (_mm512_mul_ps (z, _mm512_set1_ps (0.39894228f)), pdf, cdf);
+
+    _mm256_mask_storeu_epi16 (y + i, mask, bf16_16 (_mm512_mul_ps (z, cdf)));
+    _mm256_mask_storeu_epi16 (
+        d + i, mask, bf16_16 (_mm512_mul_ps (load_bf16 (d + i, mask), slope)));
   }
 }
 

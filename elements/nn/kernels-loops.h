@@ -7,6 +7,8 @@
  *   VECTOR_SIZE      bytes of a register
  * and may define
  *   SOFTMAX          a softmax of its own
+ *   NORM_FORWARD, NORM_FORWARD_BF16, NORM_APPLY_BF16   layer norms of its own
+ *   GELU_BF16, GELU_BACKWARD_BF16    the exact GELU of bfloat16
  * No loop names an instruction: they are written so that the compiler finds them.
  */
 #include <string.h>
@@ -55,7 +57,7 @@ horizontal_sum (Vector v)
 
 /* Sum over i of TERM, which is written once for vectors; TAIL is the same for one element i. */
 #define DEFINE_ROW_SUM(name, parameters, TERM, TAIL)                                               \
-  static real name parameters                                                                      \
+  static G_GNUC_UNUSED real name parameters                                                        \
   {                                                                                                \
     Vector a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 };                                             \
     real sum;                                                                                      \
@@ -121,6 +123,10 @@ norm_row (
     y[i] = (x[i] - mean) * rstd * gamma[i] + beta[i];
 }
 
+#ifndef NORM_FORWARD
+#define NORM_FORWARD norm_forward
+#define NORM_FORWARD_BF16 norm_forward_bf16
+
 static void
 norm_forward (const real *x, guint rows, guint dim, const real *gamma, const real *beta, double eps,
     real *y, real *mean, real *rstd)
@@ -148,6 +154,8 @@ norm_forward_bf16 (const real *x, guint rows, guint dim, const real *gamma, cons
   }
 }
 
+#endif
+
 static void
 norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
     const real *mean, const real *rstd, real *y)
@@ -155,6 +163,9 @@ norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real 
   for (guint r = 0; r < rows; r++, x += dim, y += dim)
     norm_row (x, dim, gamma, beta, mean[r], rstd[r], y);
 }
+
+#ifndef NORM_APPLY_BF16
+#define NORM_APPLY_BF16 norm_apply_bf16
 
 static void
 norm_apply_bf16 (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
@@ -168,6 +179,8 @@ norm_apply_bf16 (const real *x, guint rows, guint dim, const real *gamma, const 
       y[i] = seed_bf16_from_float ((float) ((x[i] - m) * s * gamma[i] + beta[i]));
   }
 }
+
+#endif
 
 /*
  * With h = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean (g) - h mean (g h)).
@@ -291,7 +304,28 @@ relu (real x)
       dx[i] = dy[i] * a.slope;                                                                     \
       y[i] = a.y;                                                                                  \
     }                                                                                              \
+  }                                                                                                \
+  static G_GNUC_UNUSED void name##_bf16 (const SeedBf16 *x, gsize n, SeedBf16 *y)                  \
+  {                                                                                                \
+    INDEPENDENT                                                                                    \
+    for (gsize i = 0; i < n; i++)                                                                  \
+      y[i] = seed_bf16_from_float ((float) name ((real) seed_bf16_to_float (x[i])).y);             \
+  }                                                                                                \
+  static G_GNUC_UNUSED void name##_backward_bf16 (                                                 \
+      const SeedBf16 *x, gsize n, SeedBf16 *d, SeedBf16 *y)                                        \
+  {                                                                                                \
+    INDEPENDENT                                                                                    \
+    for (gsize i = 0; i < n; i++) {                                                                \
+      Activated a = name ((real) seed_bf16_to_float (x[i]));                                       \
+      d[i] = seed_bf16_from_float ((float) ((real) seed_bf16_to_float (d[i]) * a.slope));          \
+      y[i] = seed_bf16_from_float ((float) a.y);                                                   \
+    }                                                                                              \
   }
+
+#ifndef GELU_BF16
+#define GELU_BF16 gelu_bf16
+#define GELU_BACKWARD_BF16 gelu_backward_bf16
+#endif
 
 DEFINE_ACTIVATION (gelu)
 DEFINE_ACTIVATION (gelu_tanh)
@@ -476,10 +510,10 @@ sinkhorn (real *x, guint rows, guint cols, real eps, guint iterations, real *col
 
 static const SeedKernels kernels = {
   .name = KERNELS_NAME,
-  .norm_forward = norm_forward,
-  .norm_forward_bf16 = norm_forward_bf16,
+  .norm_forward = NORM_FORWARD,
+  .norm_forward_bf16 = NORM_FORWARD_BF16,
   .norm_apply = norm_apply,
-  .norm_apply_bf16 = norm_apply_bf16,
+  .norm_apply_bf16 = NORM_APPLY_BF16,
   .norm_backward = norm_backward,
   .softmax = SOFTMAX,
   .softmax_backward = softmax_backward,
@@ -496,6 +530,20 @@ static const SeedKernels kernels = {
     [SEED_ACTIVATION_QUICK_GELU] = quick_gelu_backward,
     [SEED_ACTIVATION_SILU] = silu_backward,
     [SEED_ACTIVATION_RELU] = relu_backward,
+  },
+  .activation_bf16 = {
+    [SEED_ACTIVATION_GELU] = GELU_BF16,
+    [SEED_ACTIVATION_GELU_TANH] = gelu_tanh_bf16,
+    [SEED_ACTIVATION_QUICK_GELU] = quick_gelu_bf16,
+    [SEED_ACTIVATION_SILU] = silu_bf16,
+    [SEED_ACTIVATION_RELU] = relu_bf16,
+  },
+  .activation_backward_bf16 = {
+    [SEED_ACTIVATION_GELU] = GELU_BACKWARD_BF16,
+    [SEED_ACTIVATION_GELU_TANH] = gelu_tanh_backward_bf16,
+    [SEED_ACTIVATION_QUICK_GELU] = quick_gelu_backward_bf16,
+    [SEED_ACTIVATION_SILU] = silu_backward_bf16,
+    [SEED_ACTIVATION_RELU] = relu_backward_bf16,
   },
   .to_bf16 = to_bf16,
   .from_bf16 = from_bf16,

@@ -122,7 +122,8 @@ carve_all (SeedVit *vit, Arena *arena)
     vit->d_rows = carve (arena, rows, d);
     vit->d_qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
     vit->d_hidden = carve_rows (vit, arena, rows, vit->config.mlp_dim);
-    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
+    vit->d_part = carve (arena, rows, d);
+    vit->slot_grads = carve (arena, vit->n_slots, vit->slot_size);
   }
 }
 
@@ -154,9 +155,9 @@ set_geometry (SeedVit *vit)
   const SeedVitConfig *config = &vit->config;
   guint query_rows;
 
-  vit->n_words = seed_vit_config_n_words (config);
+  vit->n_words = vit->max_words;
   vit->n_prefix = seed_vit_config_n_prefix (config);
-  vit->n_tokens = seed_vit_config_n_rows (config);
+  vit->n_tokens = vit->n_prefix + vit->n_words;
   vit->mlp_in = (config->gated ? 2 : 1) * config->mlp_dim;
   vit->word_size = 3 * config->patch_size * config->patch_size;
   vit->head_dim = config->dim / config->heads;
@@ -166,6 +167,16 @@ set_geometry (SeedVit *vit)
   if (vit->train && vit->backend->attention)
     vit->scratch_size *= 2; /* the probabilities are computed again there */
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
+}
+
+/* Of the pass backward: one for each thread, while all of their gradients are not too many. */
+static void
+set_slots (SeedVit *vit)
+{
+  const gsize *offset = vit->layout->block[0];
+
+  vit->n_slots = MIN (seed_pool_n_threads (), SEED_VIT_MAX_SLOTS);
+  vit->slot_size = (offset[SEED_VIT_FC2_BIAS] + vit->config.dim - offset[0] + 15) & ~(gsize) 15;
 }
 
 static gboolean
@@ -185,15 +196,9 @@ check_trainable (const SeedVitConfig *config, GError **error)
   return FALSE;
 }
 
-SeedVit *
-seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
-    gboolean train, GError **error)
-{
-  return seed_vit_new_with (config, params, max_batch, train, seed_backend_get (), error);
-}
-
-SeedVit *
-seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+/* @max_words 0: all */
+static SeedVit *
+vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch, guint max_words,
     gboolean train, const SeedBackend *backend, GError **error)
 {
   g_autoptr (SeedVit) vit = NULL;
@@ -201,6 +206,13 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!seed_vit_config_check (config, error) || (train && !check_trainable (config, error)) ||
       !seed_backend_self_test (error))
     return NULL;
+
+  if (max_words > seed_vit_config_n_words (config)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "room for %u words is asked for, but an image has %u", max_words,
+        seed_vit_config_n_words (config));
+    return NULL;
+  }
 
   if (train && backend->precision == SEED_PRECISION_INT8) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
@@ -211,6 +223,7 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   vit = g_new0 (SeedVit, 1);
   vit->config = *config;
   vit->max_batch = max_batch;
+  vit->max_words = max_words ? max_words : seed_vit_config_n_words (config);
   vit->train = train;
   vit->backend = backend;
   vit->rows_type = backend->rows_type;
@@ -226,10 +239,33 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!vit->weights)
     return NULL;
   vit->layout = &vit->weights->layout;
+  set_slots (vit);
   vit->blocks = g_new0 (SeedVitBlock, config->depth);
   if (!allocate (vit, error))
     return NULL;
   return g_steal_pointer (&vit);
+}
+
+SeedVit *
+seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, GError **error)
+{
+  return vit_new (config, params, max_batch, 0, train, seed_backend_get (), error);
+}
+
+SeedVit *
+seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, const SeedBackend *backend, GError **error)
+{
+  return vit_new (config, params, max_batch, 0, train, backend, error);
+}
+
+SeedVit *
+seed_vit_new_subset (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    guint max_words, gboolean train, GError **error)
+{
+  g_return_val_if_fail (max_words > 0, NULL);
+  return vit_new (config, params, max_batch, max_words, train, seed_backend_get (), error);
 }
 
 void

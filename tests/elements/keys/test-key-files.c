@@ -256,11 +256,13 @@ static void
 test_folder (void)
 {
   g_autofree char *a = write_file ("a.pub", "curve\n    public-key = " PUBLIC "\n", 0600);
-  g_autofree char *b = write_file ("b.pub", "curve\n    public-key = " PUBLIC "\n", 0600);
-  g_autofree char *c = write_file ("c.pub", "curve\n    public-key = " SECRET "\n", 0644);
-  g_autofree char *d = write_file (
+  g_autofree char *b G_GNUC_UNUSED =
+      write_file ("b.pub", "curve\n    public-key = " PUBLIC "\n", 0600);
+  g_autofree char *c G_GNUC_UNUSED =
+      write_file ("c.pub", "curve\n    public-key = " SECRET "\n", 0644);
+  g_autofree char *d G_GNUC_UNUSED = write_file (
       "d.key", "curve\n    public-key = " SECRET "\n    secret-key = '" SECRET "'\n", 0600);
-  g_autofree char *hidden = write_file (".swp", "nonsense", 0644);
+  g_autofree char *hidden G_GNUC_UNUSED = write_file (".swp", "nonsense", 0644);
   g_autofree char *problem = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GHashTable) keys = seed_authorized_load (folder, &problem, &error);
