@@ -608,17 +608,16 @@ test_slow_subscriber (void)
     g_clear_pointer (&health, received_free);
     health = peer_receive (watch, LIMIT_MS);
     g_assert_nonnull (health);
+    /* the first one may be older than the watcher's connection */
   } while (
-      json_object_get_int_member (health->result.data, "dropped_queue_full") < (gint64) dropped);
+      json_object_get_int_member (health->result.data, "dropped_queue_full") < (gint64) dropped ||
+      json_object_get_int_member (
+          json_object_get_object_member (health->result.data, "subscribers"), "connections") < 2);
 
   g_assert_cmpint (json_object_get_int_member (
                        json_object_get_object_member (health->result.data, "dropped_topics"),
                        "lobby/cam0/embedding/student/"),
       ==, json_object_get_int_member (health->result.data, "dropped_queue_full"));
-  g_assert_cmpint (
-      json_object_get_int_member (
-          json_object_get_object_member (health->result.data, "subscribers"), "connections"),
-      ==, 2);
 
   /* what was queued arrives, and the numbers tell what was not */
   for (guint64 expected = 0; expected < pushed - dropped; expected++) {
