@@ -27,6 +27,7 @@ static const struct {
   { "snapshot", "write the current frame of a stream as a JPEG", seedctl_snapshot },
   { "promote", "let candidate weights serve", seedctl_promote },
   { "rollback", "let the previous weights serve again", seedctl_rollback },
+  { "keygen", "make a key pair for encrypted results and control", seedctl_keygen },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },
   { "version", "print the version", seedctl_version },
 };

@@ -26,6 +26,7 @@ int seedctl_get (int argc, char **argv);
 int seedctl_set (int argc, char **argv);
 int seedctl_stats (int argc, char **argv);
 int seedctl_top (int argc, char **argv);
+int seedctl_keygen (int argc, char **argv);
 int seedctl_tail (int argc, char **argv);
 int seedctl_dot (int argc, char **argv);
 int seedctl_snapshot (int argc, char **argv);
