@@ -282,8 +282,8 @@ add_input (SeedBuilder *builder, guint i)
   const SeedGraphInput *input = input_of (link);
   GstElement *to = g_ptr_array_index (builder->elements, link->to->index);
   SeedPipelineLink made = { .plan = link };
-  g_autofree char *name = g_strdup_printf (
-      "%s:%s%s", link->from->name, link->to->name, input->target ? ":" SEED_PAD_TARGET : "");
+  g_autofree char *name = g_strdup_printf ("%s:%s%s%s", link->from->name, link->to->name,
+      input->pad ? ":" : "", input->pad ? input->key : "");
   g_autoptr (GstPad) src = NULL;
 
   made.queue = seed_builder_add_queue (builder, name, link->frames, link->leak);

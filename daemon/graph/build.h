@@ -31,8 +31,8 @@ typedef struct {
 
 /**
  * A GstPipeline made from a plan. Besides the nodes' elements it holds queues ("FROM:TO",
- * "FROM:TO:target"), tees ("FROM.tee"), and a fakesink ("FROM.sink") for every output nobody takes.
- * Sinks neither preroll nor wait for the clock unless their node says so.
+ * "FROM:TO:target", "FROM:TO:teachers"), tees ("FROM.tee"), and a fakesink ("FROM.sink") for every
+ * output nobody takes. Sinks neither preroll nor wait for the clock unless their node says so.
  */
 typedef struct {
   const SeedPlan *plan;

@@ -40,7 +40,8 @@ typedef struct {
 typedef struct {
   const char *from;    /* as written */
   SeedMark mark;       /* of that name */
-  gboolean target;     /* goes to the request pad "target" */
+  const char *key;     /* "from", or the key of a request pad: "target", "teachers". Static. */
+  const char *pad;     /* template of that request pad; NULL for "from". Static. */
   SeedGraphNode *node; /* NULL when there is no such node */
 } SeedGraphInput;
 
@@ -56,7 +57,7 @@ struct _SeedGraphNode {
   const SeedStage *stage; /* NULL for an `element` node */
   const char *factory;    /* NULL when the stage is unknown; reported */
   SeedMark factory_mark;
-  GArray *inputs;     /* SeedGraphInput: `from` in order, then `target` */
+  GArray *inputs;     /* SeedGraphInput: `from`, `target` and `teachers` as written */
   GArray *settings;   /* SeedGraphSetting in order */
   GPtrArray *streams; /* decode: SeedGraphStream in the order written */
   SeedQueueSpec queue;

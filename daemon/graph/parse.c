@@ -369,17 +369,20 @@ parse_node_streams (Parser *parser, SeedGraphNode *node, const SeedYaml *yaml)
   }
 }
 
-static void
-add_input (Parser *parser, SeedGraphNode *node, const SeedYaml *name, gboolean target)
-{
-  SeedGraphInput input = { .from = name->text, .mark = name->mark, .target = target };
+static const char key_from[] = "from", key_target[] = "target", key_teachers[] = "teachers";
 
-  if (!expect_kind (parser, name, SEED_YAML_SCALAR, target ? "target" : "from"))
+static void
+add_input (
+    Parser *parser, SeedGraphNode *node, const SeedYaml *name, const char *key, const char *pad)
+{
+  SeedGraphInput input = { .from = name->text, .mark = name->mark, .key = key, .pad = pad };
+
+  if (!expect_kind (parser, name, SEED_YAML_SCALAR, key))
     return;
   for (guint i = 0; i < node->inputs->len; i++) {
     const SeedGraphInput *other = &g_array_index (node->inputs, SeedGraphInput, i);
 
-    if (other->target == target && strcmp (other->from, name->text) == 0) {
+    if (other->key == key && strcmp (other->from, name->text) == 0) {
       g_autofree char *quoted = seed_quote (name->text);
 
       seed_diagnostics_add (parser->diagnostics, name->mark, "node %s is listed twice", quoted);
@@ -393,16 +396,18 @@ add_input (Parser *parser, SeedGraphNode *node, const SeedYaml *name, gboolean t
         "more than %d links; split the graph with publish and subscribe", SEED_GRAPH_MAX_LINKS);
 }
 
+/* One node, or a list of them. */
 static void
-parse_from (Parser *parser, SeedGraphNode *node, const SeedYaml *yaml)
+parse_inputs (
+    Parser *parser, SeedGraphNode *node, const SeedYaml *yaml, const char *key, const char *pad)
 {
   if (yaml->kind == SEED_YAML_SCALAR) {
-    add_input (parser, node, yaml, FALSE);
+    add_input (parser, node, yaml, key, pad);
   } else if (yaml->kind == SEED_YAML_SEQUENCE && seed_yaml_length (yaml) > 0) {
     for (guint i = 0; i < seed_yaml_length (yaml); i++)
-      add_input (parser, node, seed_yaml_item (yaml, i), FALSE);
+      add_input (parser, node, seed_yaml_item (yaml, i), key, pad);
   } else {
-    report_expected (parser, yaml, "from", "a node or a list of nodes");
+    report_expected (parser, yaml, key, "a node or a list of nodes");
   }
 }
 
@@ -490,13 +495,15 @@ parse_node_key (Parser *parser, SeedGraphNode *node, const SeedYaml *key, const 
   if (strcmp (name, "stage") == 0 || strcmp (name, "element") == 0)
     return;
   if (strcmp (name, "from") == 0)
-    parse_from (parser, node, value);
+    parse_inputs (parser, node, value, key_from, NULL);
   else if (strcmp (name, "queue") == 0)
     parse_queue (parser, node, value);
   else if (node->stage && node->stage->streams && strcmp (name, "streams") == 0)
     parse_node_streams (parser, node, value);
   else if (node->stage && node->stage->target && strcmp (name, "target") == 0)
-    add_input (parser, node, value, TRUE);
+    add_input (parser, node, value, key_target, SEED_PAD_TARGET);
+  else if (node->stage && node->stage->teachers && strcmp (name, "teachers") == 0)
+    parse_inputs (parser, node, value, key_teachers, SEED_PAD_TEACHER);
   else if (node->stage)
     g_array_append_val (node->settings, setting);
   else if (node->factory && strcmp (name, "properties") == 0)

@@ -19,6 +19,7 @@ static const SeedStage stages[] = {
       .factory = "seedstudent",
       .paths = { "model", "checkpoint" },
       .target = TRUE,
+      .teachers = TRUE,
       .pairs = TRUE },
   { .name = "publish", .factory = "seedpublish" },
   { .name = "subscribe", .factory = "seedsubscribe", .required = "endpoint", .live = TRUE },

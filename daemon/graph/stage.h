@@ -5,6 +5,10 @@
 
 G_BEGIN_DECLS
 
+/* Templates of request pads that have a key of their own. */
+#define SEED_PAD_TARGET "target"
+#define SEED_PAD_TEACHER "teacher_%u"
+
 /**
  * What a graph file calls a stage, and the little the format knows about it that its element cannot
  * say itself. Everything else a key may be is a property of the element.
@@ -16,6 +20,7 @@ typedef struct {
   const char *paths[3]; /* keys that name files; relative to the graph file's folder */
   gboolean streams;     /* takes `streams` */
   gboolean target;      /* takes `target`: an input for its request pad "target" */
+  gboolean teachers;    /* takes `teachers`: inputs for its request pads "teacher_%u" */
   gboolean pairs;       /* waits for the same batch on all of its inputs */
   gboolean live;        /* a source that cannot be made to wait */
   gboolean splits;      /* one instance for each geometry its consumers need */
