@@ -15,6 +15,7 @@ enum {
  * A subcommand: @argv[0] is its name. Returns an exit code. A new one needs its function here and a
  * line in the table of seedctl.c.
  */
+int seedctl_eval (int argc, char **argv);
 int seedctl_tail (int argc, char **argv);
 int seedctl_version (int argc, char **argv);
 
