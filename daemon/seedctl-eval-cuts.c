@@ -4,6 +4,7 @@
 #include "eval/clips.h"
 #include "eval/cutscore.h"
 #include "seedctl-eval.h"
+#include "seedctl.h"
 #include "student/student.h"
 
 /* The tensors of a checkpoint that describing an image by anchors takes. */
@@ -157,21 +158,32 @@ run_clips (const GPtrArray *clips, const SeedctlModel *model, const SeedctlEvalO
   JsonObject *details = json_object_new ();
   gint64 start = g_get_monotonic_time ();
   SeedCutScore total = { 0 };
+  guint n_skipped = 0;
 
   json_object_set_object_member (report->root, "clips", details);
   for (guint i = 0; i < n_clips; i++) {
     const SeedClip *clip = g_ptr_array_index (clips, i);
     g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint64));
+    g_autoptr (GError) cause = NULL;
     Watch watch = { .describer = describer, .found = found };
 
-    if (!run_clip (clip, model, options, describer, &watch, error))
-      return FALSE;
+    if (!run_clip (clip, model, options, describer, &watch, &cause)) {
+      seedctl_complain ("eval", "%s: left out: %s", options->data.location, cause->message);
+      n_skipped++;
+      continue;
+    }
     report->n_images += watch.n_frames;
     json_object_set_object_member (
         details, clip->file, describe_clip (clip, &watch, (guint) options->tolerance, &total));
   }
+  if (n_skipped == n_clips) {
+    g_set_error (
+        error, SEED_ERROR, SEED_ERROR_INVALID, "%s: no clip could be run", options->data.location);
+    return FALSE;
+  }
   report->feature_seconds = (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND;
-  json_object_set_int_member (report->metrics, "clips", n_clips);
+  json_object_set_int_member (report->metrics, "clips", n_clips - n_skipped);
+  json_object_set_int_member (report->metrics, "skipped_clips", n_skipped);
   json_object_set_int_member (report->metrics, "frames", report->n_images);
   json_object_set_int_member (report->metrics, "cuts", total.matched + total.missed);
   json_object_set_int_member (report->metrics, "matched", total.matched);

@@ -13,6 +13,8 @@ static const struct {
   int (*run) (int argc, char **argv);
 } commands[] = {
   { "eval", "measure a model on images, clips or predictions", seedctl_eval },
+  { "model", "tell what a model folder is, export or convert it", seedctl_model },
+  { "plot", "draw the training of runs as SVG", seedctl_plot },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },
   { "version", "print the version", seedctl_version },
 };

@@ -16,6 +16,8 @@ enum {
  * line in the table of seedctl.c.
  */
 int seedctl_eval (int argc, char **argv);
+int seedctl_model (int argc, char **argv);
+int seedctl_plot (int argc, char **argv);
 int seedctl_tail (int argc, char **argv);
 int seedctl_version (int argc, char **argv);
 

@@ -113,22 +113,28 @@ seed_jsonl_parse (const char *label, const char *text, gsize length, SeedJsonlFu
 }
 
 JsonNode *
+seed_jsonl_parse_object (const char *label, const char *text, gsize length, GError **error)
+{
+  g_autoptr (JsonNode) node = seed_json_tree_parse (label, text, length, error);
+
+  if (node && !JSON_NODE_HOLDS_OBJECT (node)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "%s:1: expected an object", label);
+    return NULL;
+  }
+  return g_steal_pointer (&node);
+}
+
+JsonNode *
 seed_jsonl_load_object (const char *path, GError **error)
 {
   g_autoptr (GBytes) bytes = seed_jsonl_read (path, error);
-  g_autoptr (JsonNode) node = NULL;
   gsize length;
   const char *text;
 
   if (!bytes)
     return NULL;
   text = g_bytes_get_data (bytes, &length);
-  node = seed_json_tree_parse (path, text ? text : "", length, error);
-  if (node && !JSON_NODE_HOLDS_OBJECT (node)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "%s:1: expected an object", path);
-    return NULL;
-  }
-  return g_steal_pointer (&node);
+  return seed_jsonl_parse_object (path, text ? text : "", length, error);
 }
 
 gboolean

@@ -22,6 +22,8 @@ gboolean seed_jsonl_parse (const char *label, const char *text, gsize length, Se
 
 /* A file that is one object. */
 JsonNode *seed_jsonl_load_object (const char *path, GError **error);
+JsonNode *
+seed_jsonl_parse_object (const char *label, const char *text, gsize length, GError **error);
 
 /*
  * Members of an object, or what is missing: FALSE (NULL) when there is none of that name and type.
