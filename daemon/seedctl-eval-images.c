@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <seed/rng.h>
+#include <seed/safetensors.h>
 
 #include "eval/knn.h"
 #include "eval/linear.h"
@@ -385,6 +386,36 @@ extract (const SeedctlModel *model, const SeedctlEvalOptions *options, Sets *set
   return TRUE;
 }
 
+/* Vectors [n, dim], labels [n], and which images of the set they are [n]. */
+static void
+add_tensors (GArray *tensors, const SeedctlFeatures *features, const char *const names[3])
+{
+  guint64 n = features->set.n, dim = features->set.dim;
+  const SeedTensor all[] = {
+    { names[0], SEED_DTYPE_F32, 2, { n, dim }, features->set.rows, n * dim * sizeof (float) },
+    { names[1], SEED_DTYPE_I32, 1, { n }, features->labels->data, n * sizeof (gint32) },
+    { names[2], SEED_DTYPE_U64, 1, { n }, features->frames->data, n * sizeof (guint64) },
+  };
+
+  g_array_append_vals (tensors, all, G_N_ELEMENTS (all));
+}
+
+static gboolean
+write_features (const SeedctlEvalOptions *options, const Sets *sets, GError **error)
+{
+  static const char *const data_names[] = { "data.features", "data.labels", "data.images" };
+  static const char *const test_names[] = { "test.features", "test.labels", "test.images" };
+  g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE, sizeof (SeedTensor));
+
+  if (!options->features)
+    return TRUE;
+  add_tensors (tensors, &sets->data, data_names);
+  if (sets->has_test)
+    add_tensors (tensors, &sets->test, test_names);
+  return seed_safetensors_write (
+      options->features, (const SeedTensor *) tensors->data, tensors->len, NULL, error);
+}
+
 gboolean
 seedctl_eval_images (const SeedctlEvalOptions *options, SeedctlReport *report, GError **error)
 {
@@ -402,5 +433,5 @@ seedctl_eval_images (const SeedctlEvalOptions *options, SeedctlReport *report, G
     return FALSE;
   seedctl_report_add_model (report, &model);
   return extract (&model, options, &sets, report, error) &&
-         tasks[task].run (options, &sets, report, error);
+         write_features (options, &sets, error) && tasks[task].run (options, &sets, report, error);
 }

@@ -37,7 +37,7 @@ options_clear (SeedctlEvalOptions *options)
 {
   char *owned[] = { options->data.labels, options->data.captions, options->test.location,
     options->test.labels, options->test.captions, options->text_model, options->precision,
-    options->backend, options->output, options->query, options->lambda };
+    options->backend, options->output, options->query, options->lambda, options->features };
 
   for (guint i = 0; i < G_N_ELEMENTS (owned); i++)
     g_free (owned[i]);
@@ -84,6 +84,8 @@ parse (SeedctlEvalOptions *options, int *argc, char ***argv, const char *argumen
         "N" },
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "Also write the JSON here",
         "FILE" },
+    { "features", 0, 0, G_OPTION_ARG_FILENAME, &options->features,
+        "Images: also write unit vectors and labels here", "FILE.safetensors" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, "Print one JSON object", NULL },
     { NULL },
   };

@@ -21,7 +21,7 @@ typedef struct {
   const char *task; /* "knn", ... */
   const char *model;
   SeedctlDataOptions data, test; /* test.location NULL: there is none */
-  char *text_model, *precision, *backend, *output, *query, *lambda;
+  char *text_model, *precision, *backend, *output, *query, *lambda, *features;
   int batch, threads, image_size, limit, k, tolerance;
   gint64 seed;
   double temperature;

@@ -4,7 +4,6 @@
 #include <seed/error.h>
 
 #include "eval/jsonl.h"
-#include "nn/atomic-file.h"
 #include "nn/json.h"
 #include "publish/json-tree.h"
 #include "seedctl-model.h"
@@ -132,24 +131,23 @@ append_model (
   g_string_append (text, "```\n");
 }
 
-gboolean
-seedctl_card_write (const char *folder, const SeedCheckpoint *checkpoint, const SeedctlHeads *heads,
-    SeedDtype dtype, const char *file, GError **error)
+char *
+seedctl_card_format (const char *folder, const SeedCheckpoint *checkpoint,
+    const SeedctlHeads *heads, SeedDtype dtype, const char *file, GError **error)
 {
   g_autoptr (JsonNode) node = seed_jsonl_load_object (file, error);
   g_autoptr (GString) text = g_string_new (NULL);
-  g_autofree char *path = g_build_filename (folder, "README.md", NULL);
   JsonObject *card;
   JsonNode *seed;
 
   if (!node)
-    return FALSE;
+    return NULL;
   card = json_node_get_object (node);
   append_front (text, folder, card);
   append_model (text, checkpoint, heads, dtype);
   for (guint i = 0; i < G_N_ELEMENTS (sections); i++) {
     if (!append_section (text, card, i, file, error))
-      return FALSE;
+      return NULL;
   }
   seed = json_object_get_member (card, "seed");
   if (seed) {
@@ -157,6 +155,6 @@ seedctl_card_write (const char *folder, const SeedCheckpoint *checkpoint, const 
     append_value (text, seed);
     g_string_append_c (text, '\n');
   }
-  return append_figures (text, card, file, error) &&
-         seed_atomic_file_set_contents (path, text->str, error);
+  return append_figures (text, card, file, error) ? g_string_free (g_steal_pointer (&text), FALSE)
+                                                  : NULL;
 }

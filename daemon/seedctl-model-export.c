@@ -6,6 +6,7 @@
 
 #include <seed/error.h>
 
+#include "nn/atomic-file.h"
 #include "seedctl-model.h"
 #include "seedctl.h"
 
@@ -58,11 +59,20 @@ remove_index (const Options *options, GError **error)
 }
 
 static gboolean
+write_card (const Options *options, const char *text, GError **error)
+{
+  g_autofree char *path = g_build_filename (options->to, "README.md", NULL);
+
+  return seed_atomic_file_set_contents (path, text, error);
+}
+
+static gboolean
 write_model (const Options *options, gboolean students_only, GError **error)
 {
   SeedCheckpoint checkpoint = { 0 };
   SeedDtype dtype;
   SeedctlHeads heads;
+  g_autofree char *card = NULL;
   gboolean ok;
 
   if (!seed_dtype_from_wire_name (options->dtype, &dtype)) {
@@ -80,10 +90,12 @@ write_model (const Options *options, gboolean students_only, GError **error)
   if (!seed_checkpoint_load_sized (
           &checkpoint, options->from, (guint) options->image_size, heads.tensors, heads.n, error))
     return FALSE;
-  ok = seed_checkpoint_export (options->to, &checkpoint, dtype, heads.tensors, heads.n, error) &&
-       remove_index (options, error) &&
-       (!options->card ||
-           seedctl_card_write (options->to, &checkpoint, &heads, dtype, options->card, error));
+  /* what is wrong with a card is said before anything is written */
+  if (options->card)
+    card = seedctl_card_format (options->to, &checkpoint, &heads, dtype, options->card, error);
+  ok = (card || !options->card) &&
+       seed_checkpoint_export (options->to, &checkpoint, dtype, heads.tensors, heads.n, error) &&
+       remove_index (options, error) && (!card || write_card (options, card, error));
   seed_checkpoint_clear (&checkpoint);
   return ok;
 }

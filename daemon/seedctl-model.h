@@ -18,8 +18,9 @@ gboolean seedctl_heads_find (SeedctlHeads *heads, const char *folder, GError **e
 /* The dtypes of the folder's weights, "float32" or "bfloat16+float32". Caller frees. */
 char *seedctl_weights_dtypes (const char *folder, GError **error);
 
-/* README.md of a model: what @checkpoint is, and figures of the JSON file @card. */
-gboolean seedctl_card_write (const char *folder, const SeedCheckpoint *checkpoint,
+/* README.md of a model to be written to @folder: what @checkpoint is, and what the JSON file @card
+ * says of it. Caller frees. */
+char *seedctl_card_format (const char *folder, const SeedCheckpoint *checkpoint,
     const SeedctlHeads *heads, SeedDtype dtype, const char *card, GError **error);
 
 /* argv[0]: "info" and so on. */

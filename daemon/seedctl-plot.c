@@ -14,20 +14,20 @@
  * runs each loss has a panel of its own. */
 static const struct {
   const char *title, *pattern;
-  gboolean apart;
+  gboolean apart, logs; /* logs: a logarithmic scale says more of it */
 } groups[] = {
-  { "Loss", "loss.*", TRUE },
-  { "Teachers' losses", "teachers.*.*", TRUE },
-  { "Agreement with the target", "agreement", FALSE },
-  { "Fusion: share of diagonal wins", "fusion.teachers.*.diagonal", FALSE },
-  { "Fusion: share of off-diagonal wins", "fusion.teachers.*.off_diagonal", FALSE },
-  { "Fusion: share of masked pairs", "fusion.masked", FALSE },
-  { "Label accuracy", "labels.accuracy", FALSE },
-  { "Anchors", "anchors.*", TRUE },
-  { "Learning rate", "lr", FALSE },
-  { "Gradient norm", "grad_norm", FALSE },
-  { "Stride", "stride", FALSE },
-  { "Images a second", "images_per_s", FALSE },
+  { "Loss", "loss.*", TRUE, TRUE },
+  { "Teachers' losses", "teachers.*.*", TRUE, TRUE },
+  { "Agreement with the target", "agreement", FALSE, FALSE },
+  { "Fusion: share of diagonal wins", "fusion.teachers.*.diagonal", FALSE, FALSE },
+  { "Fusion: share of off-diagonal wins", "fusion.teachers.*.off_diagonal", FALSE, FALSE },
+  { "Fusion: share of masked pairs", "fusion.masked", FALSE, FALSE },
+  { "Label accuracy", "labels.accuracy", FALSE, FALSE },
+  { "Anchors", "anchors.*", TRUE, FALSE },
+  { "Learning rate", "lr", FALSE, TRUE },
+  { "Gradient norm", "grad_norm", FALSE, TRUE },
+  { "Stride", "stride", FALSE, FALSE },
+  { "Images a second", "images_per_s", FALSE, FALSE },
 };
 
 typedef struct {
@@ -100,6 +100,7 @@ add_series (GPtrArray *panels, const GArray *runs, guint r, guint g, guint s, GP
   g_autofree char *name = match (groups[g].pattern, seed_runlog_get_path (run->log, s));
   gboolean several = runs->len > 1, apart = several && groups[g].apart;
   g_autofree char *title = NULL, *label = NULL;
+  SeedPlotPanel *panel;
   SeedPlotSeries *series;
   guint number;
 
@@ -110,8 +111,9 @@ add_series (GPtrArray *panels, const GArray *runs, guint r, guint g, guint s, GP
   label = !several          ? g_strdup (*name ? name : run->name)
           : apart || !*name ? g_strdup (run->name)
                             : g_strdup_printf ("%s: %s", run->name, name);
-  series = seed_plot_panel_add (
-      find_panel (panels, title), label, several ? r : number, several && !apart ? number : 0);
+  panel = find_panel (panels, title);
+  panel->linear = !groups[g].logs;
+  series = seed_plot_panel_add (panel, label, several ? r : number, several && !apart ? number : 0);
   g_array_append_vals (series->points, points->data, points->len);
 }
 

@@ -315,7 +315,7 @@ draw_panel (SeedSvg *svg, const SeedPlotPanel *panel, const Axis *x, double top,
 
   if (!find_range (panel, 1, &low, &high))
     low = high = 0;
-  y.logarithmic = style->log_y && low > 0;
+  y.logarithmic = style->log_y && !panel->linear && low > 0;
   title = g_strdup_printf ("%s%s", panel->title, y.logarithmic ? " (log)" : "");
   set_range (&y, low, high, 0.06);
   seed_svg_text (svg, LEFT, top - 8, 13, SEED_SVG_START, TRUE, INK, title);

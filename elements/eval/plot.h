@@ -14,6 +14,7 @@ typedef struct {
 
 typedef struct {
   char *title;
+  gboolean linear;   /* never on a logarithmic scale */
   GPtrArray *series; /* of SeedPlotSeries, owned */
 } SeedPlotPanel;
 
