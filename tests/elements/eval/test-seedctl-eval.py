@@ -19,6 +19,13 @@ except ImportError as missing:
     print(f"1..0 # SKIP {missing}: needs python3-numpy")
     sys.exit(0)
 
+try:
+    import jsonschema
+    VALIDATOR = jsonschema.Draft202012Validator(json.loads(
+        (pathlib.Path(os.environ["SEED_SOURCE_DIR"]) / "docs" / "seed.eval.v1.schema.json").read_text()))
+except ImportError:
+    VALIDATOR = None
+
 BUILD = pathlib.Path(sys.argv[1])
 DATA = pathlib.Path(os.environ["SEED_SOURCE_DIR"]) / "tests" / "data"
 SEEDCTL = BUILD / "daemon" / "seedctl"
@@ -33,7 +40,10 @@ def seedctl(*arguments, code=0):
 
 
 def report(*arguments):
-    return json.loads(seedctl("eval", *arguments, "--json"))
+    made = json.loads(seedctl("eval", *arguments, "--json"))
+    if VALIDATOR:
+        VALIDATOR.validate(made)
+    return made
 
 
 def tensors(path):
@@ -160,6 +170,20 @@ def test_forms_of_sets(tmp):
     for form in ("tree.tar", "tree.tar.gz"):
         assert report("knn", tmp / "teacher", sets / form)["metrics"] == plain
     assert report("knn", tmp / "teacher", sets / "cifar10")["data"]["images"] > 0
+
+
+def test_captions(tmp):
+    """By text: the towers here are random, so what counts is who is asked for what."""
+    folder = DATA / "imagesets" / "captioned"
+    command = ("retrieval", DATA / "models" / "clip-tiny", folder / "train.tsv", "--captions", folder / "train.tsv")
+    made = report(*command, "--text-model", DATA / "text" / "clip-json")
+    captions = [line for line in (folder / "train.tsv").read_text().splitlines() if line]
+    assert made["metrics"]["texts"] == made["data"]["captions"] == len(captions)
+    assert made["metrics"]["text_to_image_recall@10"] == 1  # there are six images
+    assert made["metrics"]["image_to_text_recall@1"] <= made["metrics"]["image_to_text_recall@5"] <= 1
+    assert made["settings"]["text_model"] == "clip-json"
+    assert "different spaces" in seedctl("eval", *command, "--text-model", DATA / "text" / "bert", code=1)
+    seedctl("eval", *command, code=1)  # its folder has no vocabulary
 
 
 def test_duplicates(tmp):
