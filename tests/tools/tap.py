@@ -5,6 +5,10 @@ import tempfile
 import traceback
 
 
+class Skip(Exception):
+    """Raised by a test that something is missing for; its text says what."""
+
+
 def main(tests):
     """Each test gets a folder of its own; exits with 1 when one failed."""
     print(f"1..{len(tests)}")
@@ -15,6 +19,8 @@ def main(tests):
             with tempfile.TemporaryDirectory(prefix="seed-") as folder:
                 test(folder)
             print(f"ok {number} {name}", flush=True)
+        except Skip as why:
+            print(f"ok {number} {name} # SKIP {why}", flush=True)
         except Exception:  # pylint: disable=broad-except
             failed += 1
             for line in traceback.format_exc().splitlines():
