@@ -174,7 +174,7 @@ void seed_student_flush_events (SeedStudentElement *self);
 /* student-watch.c. */
 gboolean seed_student_watch_start (SeedStudentElement *self, GError **error);
 void seed_student_watch_stop (SeedStudentElement *self);
-/* The step in a state beside a model; 0 when there is none. */
+/* The step in the state beside the model of a folder; 0 when there is none. */
 guint64 seed_student_model_step (const char *folder);
 /* What it found since it was asked last; NULL: nothing new. */
 SeedWeights *seed_student_watch_take (SeedStudentElement *self);

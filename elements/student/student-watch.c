@@ -51,7 +51,9 @@ static const char *const model_files[] = { "config.json", "model.safetensors", N
 guint64
 seed_student_model_step (const char *folder)
 {
-  g_autofree char *path = g_build_filename (folder, "state.safetensors", NULL);
+  guint number = seed_generation_current (folder);
+  g_autofree char *generation = number ? seed_generation_path (folder, number) : g_strdup (folder);
+  g_autofree char *path = g_build_filename (generation, "state.safetensors", NULL);
   g_autoptr (SeedSafetensors) st = seed_safetensors_open (path, NULL);
   const char *text = st ? seed_safetensors_metadata (st, "step") : NULL;
   guint64 step = 0;

@@ -5,6 +5,7 @@ replaced by what scores no worse; a serving process takes up what a learning one
 import hashlib
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import time
 from harness import (IMAGES, LIMIT, MEDIA, SEED_RUN, Run, Subscriber, assert_ledger_adds_up, of_kind,
                      random_model, seed_run, tap, write)
 
-STEPS = 60
+STEPS = 64
 KILLS = 20
 EVERY = 4
 
@@ -91,7 +92,7 @@ def killed_run(folder, path, draw):
     subscriber = Subscriber(endpoint)
     process = subprocess.Popen([SEED_RUN, path, "--quiet", "--deterministic", "--seed", "1", "--set",
                                 "endpoint=" + endpoint], stderr=subprocess.PIPE, text=True)
-    wanted, begin = draw.randrange(12), time.monotonic()
+    wanted, begin = draw.randrange(7), time.monotonic()
     while process.poll() is None and len(of_kind(list(subscriber.messages), "train")) < wanted:
         assert time.monotonic() < begin + LIMIT, "no step came"
         time.sleep(0.002)
@@ -199,6 +200,40 @@ def test_another_process_takes_it_up(folder):
     assert server.returncode == 0
 
 
+def test_full_disk(folder):
+    """No file may grow while the disk is full: learning goes on, what was saved stays whole, one alarm
+    is given, and checkpoints go on when there is room."""
+    path = graph(folder)
+    endpoint = "ipc://" + os.path.join(folder, "full.ipc")
+    subscriber = Subscriber(endpoint)
+    learner = subprocess.Popen(
+        [SEED_RUN, path, "--quiet", "--set", "endpoint=" + endpoint, "--set", "steps=0", "--set", "every=2",
+         "--set", "promote=always"], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    step_after = lambda step: wait_for(subscriber, "train", lambda m: m["data"]["step"] > step)["data"]["step"]
+    try:
+        wait_for(subscriber, "event", lambda m: m["data"]["event"] == "promoted")
+        resource.prlimit(learner.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        alarm = wait_for(subscriber, "event", lambda m: m["data"]["event"] == "alarm")
+        assert "out" in alarm["data"]["reason"], alarm
+        kept = served(folder)
+        last = max(losses(list(subscriber.messages)))
+        assert step_after(last + 6) > last
+        assert served(folder) == kept
+        subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True,
+                       cwd=os.path.join(folder, "out", kept))
+        resource.prlimit(learner.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        last = max(losses(list(subscriber.messages)))
+        wait_for(subscriber, "event", lambda m: m["data"]["event"] == "promoted" and m["data"]["step"] > last)
+        assert served(folder) != kept
+    finally:
+        learner.send_signal(signal.SIGTERM)
+        _, errors = learner.communicate(timeout=LIMIT)
+    assert learner.returncode == 0, errors
+    assert len(events(subscriber.finish(), "alarm")) == 1, errors
+    assert not os.path.exists(os.path.join(folder, "out", ".generation"))
+
+
 if __name__ == "__main__":
     tap.main([test_killed_and_resumed_learns_the_same, test_killed_on_a_video, test_worse_is_not_promoted,
-              test_another_process_takes_it_up])
+              test_full_disk, test_another_process_takes_it_up])
