@@ -80,6 +80,11 @@ typedef struct {
   gint64 last_step_us;
   double images_per_s;
   SeedTrainerReport last;
+  struct {
+    guint held_out;
+    guint64 promoted, rejected, rolled_back, outages, serving_step;
+    gboolean held, is_open;
+  } tally; /* of the promotion, for whoever must not wait for a step */
 } SeedStudentTrain;
 
 struct _SeedStudentElement {
@@ -163,6 +168,9 @@ void seed_student_checkpoint (SeedStudentElement *self);
 /* The version that followers are to have from here on; NULL: the one they have. */
 SeedWeights *seed_student_next_version (SeedStudentElement *self, gboolean learned);
 void seed_student_install_actions (GObjectClass *klass);
+/* Keeps what the statistics say; with step_lock held. */
+void seed_student_promotion_note (SeedStudentElement *self);
+/* With train.lock held. */
 void seed_student_promotion_add_stats (SeedStudentElement *self, GstStructure *stats);
 /* The frames of @words are consumed, whatever becomes of them. */
 void seed_student_consume (SeedStudentElement *self, GstBuffer *words);

@@ -222,6 +222,7 @@ seed_student_promotion_open (SeedStudentElement *self, GError **error)
         NULL);
   else
     train->served = seed_promotion_get_live (train->promotion);
+  seed_student_promotion_note (self);
   return TRUE;
 }
 
@@ -230,6 +231,7 @@ seed_student_promotion_close (SeedStudentElement *self)
 {
   g_clear_pointer (&self->train.promotion, seed_promotion_free);
   g_clear_pointer (&self->train.served, seed_weights_unref);
+  seed_student_promotion_note (self);
   g_mutex_lock (&self->events_lock);
   g_queue_clear_full (&self->events, (GDestroyNotify) gst_event_unref);
   g_mutex_unlock (&self->events_lock);
@@ -271,6 +273,7 @@ act (SeedStudentElement *self, gboolean back)
   if (is_open (self, &error) && (back ? go_back (self, &error) : consider (self, TRUE, &error)) &&
       serve (self, seed_promotion_get_live (train->promotion)))
     seed_weights_hub_replace (train->hub, train->served);
+  seed_student_promotion_note (self);
   g_mutex_unlock (&train->step_lock);
   if (!error)
     gst_element_call_async (GST_ELEMENT (self), flush_later, NULL, NULL);
@@ -319,19 +322,38 @@ seed_student_install_actions (GObjectClass *klass)
 }
 
 void
-seed_student_promotion_add_stats (SeedStudentElement *self, GstStructure *stats)
+seed_student_promotion_note (SeedStudentElement *self)
 {
   SeedStudentTrain *train = &self->train;
+  const SeedPromotion *promotion = train->promotion;
+  guint held_out = promotion ? seed_trainer_n_held (train->trainer) : 0;
 
-  g_mutex_lock (&train->step_lock);
-  if (train->promotion)
-    gst_structure_set (stats, "held-out", G_TYPE_UINT, seed_trainer_n_held (train->trainer),
-        "promoted", G_TYPE_UINT64, seed_promotion_n_promoted (train->promotion), "rejected",
-        G_TYPE_UINT64, seed_promotion_n_rejected (train->promotion), "rolled-back", G_TYPE_UINT64,
-        seed_promotion_n_rolled_back (train->promotion), "held", G_TYPE_BOOLEAN,
-        seed_promotion_is_held (train->promotion), "serving-step", G_TYPE_UINT64,
-        train->served->step, "outages", G_TYPE_UINT64, train->n_outages, NULL);
-  g_mutex_unlock (&train->step_lock);
+  g_mutex_lock (&train->lock);
+  train->tally.is_open = promotion != NULL;
+  if (promotion) {
+    train->tally.held_out = held_out;
+    train->tally.promoted = seed_promotion_n_promoted (promotion);
+    train->tally.rejected = seed_promotion_n_rejected (promotion);
+    train->tally.rolled_back = seed_promotion_n_rolled_back (promotion);
+    train->tally.held = seed_promotion_is_held (promotion);
+    train->tally.outages = train->n_outages;
+    train->tally.serving_step = train->served->step;
+  }
+  g_mutex_unlock (&train->lock);
+}
+
+void
+seed_student_promotion_add_stats (SeedStudentElement *self, GstStructure *stats)
+{
+  const SeedStudentTrain *train = &self->train;
+
+  if (!train->tally.is_open)
+    return;
+  gst_structure_set (stats, "held-out", G_TYPE_UINT, train->tally.held_out, "promoted",
+      G_TYPE_UINT64, train->tally.promoted, "rejected", G_TYPE_UINT64, train->tally.rejected,
+      "rolled-back", G_TYPE_UINT64, train->tally.rolled_back, "held", G_TYPE_BOOLEAN,
+      train->tally.held, "serving-step", G_TYPE_UINT64, train->tally.serving_step, "outages",
+      G_TYPE_UINT64, train->tally.outages, NULL);
 }
 
 /* ---- the data cursor ---- */

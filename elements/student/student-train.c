@@ -184,6 +184,7 @@ finish (SeedStudentElement *self)
   g_mutex_lock (&train->step_lock);
   if (train->dirty && seed_trainer_get_step (train->trainer) > 0)
     seed_student_checkpoint (self);
+  seed_student_promotion_note (self);
   g_mutex_unlock (&train->step_lock);
   seed_student_flush_events (self);
   seed_weights_hub_close (train->hub);
@@ -277,6 +278,7 @@ take_and_learn (SeedStudentElement *self, GstBuffer *words, guint n_items, GstBu
     seed_student_drop (self, words, n_items, SEED_DROP_SHORT_BATCH);
   else if (ret == GST_FLOW_OK)
     ret = seed_student_learn (self, words, parts, n_items, report);
+  seed_student_promotion_note (self);
   g_mutex_unlock (&self->train.step_lock);
   for (guint i = 0; i < n_inputs; i++)
     gst_clear_buffer (&parts[i]);
@@ -322,8 +324,8 @@ seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
   SeedStudentTrain *train = &self->train;
   const SeedLearnerReport *losses = &train->last.losses;
 
-  seed_student_promotion_add_stats (self, stats);
   g_mutex_lock (&train->lock);
+  seed_student_promotion_add_stats (self, stats);
   if (train->last.step > 0) {
     gst_structure_set (stats, "step", G_TYPE_UINT64, train->last.step, "loss", G_TYPE_DOUBLE,
         losses->total, "lr", G_TYPE_DOUBLE, train->last.lr, "grad-norm", G_TYPE_DOUBLE,
