@@ -377,6 +377,27 @@ is_new_event (SeedPublish *self, guint64 id)
   return is_new;
 }
 
+/* What an event says beyond what all do. */
+static gboolean
+add_detail (GQuark id, const GValue *value, gpointer user_data)
+{
+  const char *name = g_quark_to_string (id);
+  JsonObject *data = user_data;
+
+  if (json_object_has_member (data, name) || g_str_equal (name, "stream") ||
+      g_str_equal (name, "time-ns"))
+    return TRUE;
+  if (G_VALUE_HOLDS_STRING (value) && g_value_get_string (value))
+    json_object_set_string_member (data, name, g_value_get_string (value));
+  else if (G_VALUE_HOLDS_UINT (value))
+    json_object_set_int_member (data, name, g_value_get_uint (value));
+  else if (G_VALUE_HOLDS_UINT64 (value))
+    json_object_set_int_member (data, name, (gint64) g_value_get_uint64 (value));
+  else if (G_VALUE_HOLDS_DOUBLE (value))
+    json_object_set_double_member (data, name, g_value_get_double (value));
+  return TRUE;
+}
+
 void
 seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
 {
@@ -392,6 +413,7 @@ seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
   json_object_set_string_member (data, "event", parsed.event);
   json_object_set_string_member (data, "reason", parsed.reason);
   json_object_set_int_member (data, "id", (gint64) parsed.id);
+  gst_structure_foreach (gst_event_get_structure (event), add_detail, data);
   seed_publish_pad_init_result (pad, &result);
   result.kind = "event";
   result.stream = parsed.stream;

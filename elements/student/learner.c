@@ -540,3 +540,9 @@ seed_learner_embeddings (const SeedLearner *learner, guint teacher)
 {
   return seed_distil_embeddings (learner->distil[teacher]);
 }
+
+const real *
+seed_learner_features (const SeedLearner *learner)
+{
+  return learner->features;
+}

@@ -86,5 +86,7 @@ gsize seed_learner_memory_bytes (const SeedLearner *learner);
 gboolean seed_learner_loss (SeedLearner *learner, const real *values, const SeedLearnerBatch *batch,
     SeedRng *rng, SeedLearnerReport *report, real *grads);
 
+/* The student's rows [b, 2, E] in the last batch, of length sqrt (E). */
+const real *seed_learner_features (const SeedLearner *learner);
 /* The unit rows [b, 2, D] of a teacher in the last batch, for its queue; NULL without one. */
 const real *seed_learner_embeddings (const SeedLearner *learner, guint teacher);

@@ -7,14 +7,17 @@
 #include "core/caps.h"
 #include "core/event.h"
 #include "core/features-pool.h"
+#include "core/resume.h"
 #include "core/stream-meta.h"
+#include "student/promotion.h"
 #include "student/trainer.h"
 #include "student/weights.h"
 
 /*
  * The parts of the element seedstudent: the object and its life (seedstudent.c), serving
  * (student-infer.c), learning (student-train.c) and its steps
- * (student-learn.c) on what arrives at its pads (student-inputs.c).
+ * (student-learn.c) on what arrives at its pads (student-inputs.c); which weights serve
+ * (student-promote.c), also those that another process made (student-watch.c).
  */
 typedef enum {
   SEED_STUDENT_INFER,
@@ -24,8 +27,12 @@ typedef enum {
 #define SEED_TYPE_STUDENT (seed_student_element_get_type ())
 G_DECLARE_FINAL_TYPE (SeedStudentElement, seed_student_element, SEED, STUDENT_ELEMENT, GstElement)
 
+/* student-watch.c: looks after a checkpoint folder that another process writes. */
+typedef struct _SeedStudentWatch SeedStudentWatch;
+
 /* What a serving student holds. */
 typedef struct {
+  SeedStudentWatch *watch;       /* with watch: PAUSED and up */
   SeedWeightsHub *hub;           /* with follows: the learner's */
   SeedWeightsFollower *follower; /* PAUSED and up */
   SeedWeights *fixed;            /* with model: what it loaded */
@@ -53,6 +60,16 @@ typedef struct {
   SeedObjective objective;
   SeedWeightsHub *hub; /* the element's own, from construction to the end */
 
+  GMutex step_lock; /* trainer, promotion and what they have on disc: a step, a checkpoint, an
+                     * action. Taken before lock. */
+  SeedPromotion *promotion;
+  SeedWeights *served; /* the last version that the hub was given */
+  gboolean dirty;      /* something was consumed since the last checkpoint */
+  gboolean begun;      /* the folder says that a run was begun, and has no checkpoint of it */
+  gboolean repeats;    /* and said so when the element was opened */
+  gboolean outage;     /* the last checkpoint could not be saved */
+  guint64 n_outages;
+
   GMutex lock; /* guards the rest: several streaming threads meet here */
   GCond changed;
   GPtrArray *inputs; /* SeedStudentInput: the pads besides sink, in the order of their request */
@@ -63,6 +80,11 @@ typedef struct {
   gint64 last_step_us;
   double images_per_s;
   SeedTrainerReport last;
+  struct {
+    guint held_out;
+    guint64 promoted, rejected, rolled_back, outages, serving_step;
+    gboolean held, is_open;
+  } tally; /* of the promotion, for whoever must not wait for a step */
 } SeedStudentTrain;
 
 struct _SeedStudentElement {
@@ -74,17 +96,22 @@ struct _SeedStudentElement {
   SeedStudentMode mode;
   char *follows, *model, *checkpoint, *size, *objective, *backend, *precision;
   guint image_size, patch_size, checkpoint_every, warmup;
-  guint queue_size, calibration, classes;
+  guint queue_size, calibration, classes, probe, keep;
   guint64 steps, seed;
   double lr, weight_decay, ema, temperature;
-  double w_sim, w_seed, w_feat, w_labels, teacher_drop, label_smoothing, mixup;
-  gboolean tokens, deterministic;
+  double w_sim, w_seed, w_feat, w_labels, teacher_drop, label_smoothing, mixup, tolerance;
+  gboolean tokens, deterministic, watch;
+  SeedPromotePolicy promote;
 
   SeedLedger *ledger;
   gboolean has_shape; /* under the object lock: caps queries come from any thread */
   SeedStudentShape shape;
   char *model_name;
   gint64 announced_step; /* of the last seed-model event; -1: none yet */
+  char announced_sha256[65];
+
+  GMutex events_lock;
+  GQueue events; /* of GstEvent: to be pushed downstream */
 
   SeedPatchesInfo in;
   SeedStudentInfer infer;
@@ -131,9 +158,34 @@ GstFlowReturn seed_student_learn (SeedStudentElement *self, GstBuffer *words, Gs
 void seed_student_drop (
     SeedStudentElement *self, GstBuffer *words, guint n_items, SeedDropReason reason);
 void seed_student_post_error (SeedStudentElement *self, const char *what, const GError *error);
-void seed_student_save_checkpoint (SeedStudentElement *self);
-SeedWeights *seed_student_current_version (SeedStudentElement *self);
 void seed_student_note_memory (SeedStudentElement *self);
+
+/* student-promote.c. The first four with train.step_lock held. */
+gboolean seed_student_promotion_open (SeedStudentElement *self, GError **error);
+void seed_student_promotion_close (SeedStudentElement *self);
+/* Saves, and promotes or not. An error is not the graph's: it is said, once an outage. */
+void seed_student_checkpoint (SeedStudentElement *self);
+/* The version that followers are to have from here on; NULL: the one they have. */
+SeedWeights *seed_student_next_version (SeedStudentElement *self, gboolean learned);
+void seed_student_install_actions (GObjectClass *klass);
+/* Keeps what the statistics say; with step_lock held. */
+void seed_student_promotion_note (SeedStudentElement *self);
+/* With train.lock held. */
+void seed_student_promotion_add_stats (SeedStudentElement *self, GstStructure *stats);
+/* The frames of @words are consumed, whatever becomes of them. */
+void seed_student_consume (SeedStudentElement *self, GstBuffer *words);
+void seed_student_answer_resume (SeedStudentElement *self, GstQuery *query);
+/* Events wait until they are flushed, by a thread that may block. Takes @event. */
+void seed_student_queue_event (SeedStudentElement *self, GstEvent *event);
+void seed_student_flush_events (SeedStudentElement *self);
+
+/* student-watch.c. */
+gboolean seed_student_watch_start (SeedStudentElement *self, GError **error);
+void seed_student_watch_stop (SeedStudentElement *self);
+/* The step in the state beside the model of a folder; 0 when there is none. */
+guint64 seed_student_model_step (const char *folder);
+/* What it found since it was asked last; NULL: nothing new. */
+SeedWeights *seed_student_watch_take (SeedStudentElement *self);
 
 /* student-inputs.c */
 #define SEED_STUDENT_TEACHER_PADS "teacher_%u"

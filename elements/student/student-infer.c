@@ -25,8 +25,8 @@ load_checkpoint (SeedStudentElement *self, GError **error)
     return FALSE;
   shape.vit = checkpoint.config;
   shape.embed_dim = (guint) seed_params_lookup (&checkpoint.params, "embed_head.weight")->shape[0];
-  self->infer.fixed =
-      seed_weights_new (checkpoint.values, checkpoint.params.total, 0, checkpoint.sha256);
+  self->infer.fixed = seed_weights_new (checkpoint.values, checkpoint.params.total,
+      seed_student_model_step (self->model), checkpoint.sha256);
   seed_checkpoint_clear (&checkpoint);
   seed_student_element_set_shape (self, &shape);
   return TRUE;
@@ -130,6 +130,18 @@ start_following (SeedStudentElement *self)
   return TRUE;
 }
 
+static gboolean
+start_watching (SeedStudentElement *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!self->watch || seed_student_watch_start (self, &error))
+    return TRUE;
+  GST_ELEMENT_ERROR (
+      self, RESOURCE, OPEN_READ, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
+  return FALSE;
+}
+
 gboolean
 seed_student_infer_start (SeedStudentElement *self)
 {
@@ -142,7 +154,7 @@ seed_student_infer_start (SeedStudentElement *self)
   seed_student_element_get_shape (self, &shape);
   seed_params_init (&self->infer.params);
   seed_student_append_params (&shape, &self->infer.params);
-  return TRUE;
+  return self->infer.hub || start_watching (self);
 }
 
 void
@@ -173,6 +185,7 @@ seed_student_infer_stop (SeedStudentElement *self)
 {
   SeedStudentInfer *infer = &self->infer;
 
+  seed_student_watch_stop (self);
   drop_workspace (infer);
   seed_params_clear (&infer->params);
   g_clear_pointer (&infer->follower, seed_weights_follower_free);
@@ -238,6 +251,15 @@ update_weights (SeedStudentElement *self, guint n_items)
 {
   SeedStudentInfer *infer = &self->infer;
 
+  if (infer->watch) {
+    SeedWeights *found = seed_student_watch_take (self);
+
+    if (found) {
+      seed_weights_unref (infer->weights);
+      infer->weights = found;
+      infer->packed = FALSE;
+    }
+  }
   if (!infer->follower)
     return TRUE;
   for (guint i = 0; i < n_items; i++) {
@@ -329,6 +351,7 @@ seed_student_infer_chain (SeedStudentElement *self, GstBuffer *words)
   seed_buffer_copy_stream_metas (out, words);
   gst_buffer_copy_into (out, words, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
   seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - start) * 1000);
+  seed_student_flush_events (self);
   seed_student_element_announce (self, infer->weights->sha256, infer->weights->step);
   seed_ledger_out_buffer (self->ledger, words);
   gst_buffer_unref (words);

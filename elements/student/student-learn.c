@@ -14,15 +14,6 @@ seed_student_post_error (SeedStudentElement *self, const char *what, const GErro
       self, LIBRARY, FAILED, ("%s: %s: %s", GST_OBJECT_NAME (self), what, error->message), (NULL));
 }
 
-SeedWeights *
-seed_student_current_version (SeedStudentElement *self)
-{
-  SeedTrainer *trainer = self->train.trainer;
-
-  return seed_weights_new (seed_trainer_get_ema (trainer), seed_trainer_get_params (trainer)->total,
-      seed_trainer_get_step (trainer), NULL);
-}
-
 /* Kept beside the trainer: statistics are asked for from any thread, at any time. */
 void
 seed_student_note_memory (SeedStudentElement *self)
@@ -34,28 +25,12 @@ seed_student_note_memory (SeedStudentElement *self)
   g_mutex_unlock (&train->lock);
 }
 
-void
-seed_student_save_checkpoint (SeedStudentElement *self)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (!self->checkpoint || !*self->checkpoint)
-    return;
-  /* a full disk must not end the learning: what was saved before is still good */
-  if (!seed_trainer_save (self->train.trainer, self->checkpoint, &error))
-    GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
-        ("%s: checkpoint not saved: %s", GST_OBJECT_NAME (self), error->message), (NULL));
-}
-
 static void
 advance (SeedStudentElement *self, guint n_items, gboolean learned)
 {
-  SeedStudentTrain *train = &self->train;
-  g_autoptr (SeedWeights) weights = NULL;
+  g_autoptr (SeedWeights) weights = seed_student_next_version (self, learned);
 
-  if (learned && seed_weights_hub_has_followers (train->hub))
-    weights = seed_student_current_version (self);
-  seed_weights_hub_advance (train->hub, n_items, weights);
+  seed_weights_hub_advance (self->train.hub, n_items, weights);
 }
 
 void
@@ -286,6 +261,8 @@ use_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint 
   ok = map_batch (self, words, parts, n_items, &mapped, error);
   if (ok && !calibrated)
     ok = seed_trainer_calibrate (trainer, &mapped.batch, error);
+  else if (ok && seed_trainer_hold_out (trainer, &mapped.batch))
+    *reason = SEED_DROP_HELD_OUT;
   else if (ok)
     ok = seed_trainer_step (trainer, &mapped.batch, report, error);
   if (ok && *reason == SEED_N_DROP_REASONS && !report->learned)
@@ -323,10 +300,12 @@ seed_student_learn (
   }
   note_step (train, &report, n_items);
   seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - start) * 1000);
+  /* before followers hear of the step: a version it promotes is theirs from here on */
+  if (seed_trainer_is_finished (train->trainer) ||
+      (self->checkpoint_every && report.step % self->checkpoint_every == 0))
+    seed_student_checkpoint (self);
   advance (self, n_items, TRUE);
   seed_ledger_out_buffer (self->ledger, words);
-  if (self->checkpoint_every && report.step % self->checkpoint_every == 0)
-    seed_student_save_checkpoint (self);
   *out = make_report (self, &report, words, parts, n_items);
   return GST_FLOW_OK;
 }

@@ -56,6 +56,8 @@ load_weights (SeedStudentElement *self, SeedTrainer *trainer, GError **error)
   g_autofree char *damaged = NULL;
   gboolean resumed = FALSE;
 
+  if (self->promote != SEED_PROMOTE_ALWAYS)
+    seed_trainer_enable_probe (trainer, self->probe);
   if (self->checkpoint && *self->checkpoint &&
       !seed_trainer_resume (trainer, self->checkpoint, &resumed, &damaged, error))
     return FALSE;
@@ -84,9 +86,18 @@ seed_student_train_open (SeedStudentElement *self)
     seed_student_post_error (self, "cannot start the student", error);
     return FALSE;
   }
+  g_mutex_lock (&train->step_lock);
   train->trainer = g_steal_pointer (&trainer);
+  if (!seed_student_promotion_open (self, &error))
+    g_clear_pointer (&train->trainer, seed_trainer_free);
+  else
+    first = seed_weights_ref (train->served);
+  g_mutex_unlock (&train->step_lock);
+  if (!first) {
+    seed_student_post_error (self, "cannot start the student", error);
+    return FALSE;
+  }
   train->objective = config.learner.objective;
-  first = seed_student_current_version (self);
   seed_student_note_memory (self);
   g_free (self->model_name);
   self->model_name = g_strdup (GST_OBJECT_NAME (self));
@@ -120,7 +131,6 @@ gboolean
 seed_student_train_start (SeedStudentElement *self)
 {
   SeedStudentTrain *train = &self->train;
-  g_autoptr (SeedWeights) first = seed_student_current_version (self);
   gboolean has_target;
   guint n_teachers;
   const char *misfit;
@@ -137,7 +147,10 @@ seed_student_train_start (SeedStudentElement *self)
   train->running = TRUE;
   train->last_step_us = 0;
   train->finished = seed_trainer_is_finished (train->trainer);
-  seed_weights_hub_open (train->hub, &self->shape, first);
+  g_mutex_lock (&train->step_lock);
+  seed_trainer_begin_run (train->trainer);
+  seed_weights_hub_open (train->hub, &self->shape, train->served);
+  g_mutex_unlock (&train->step_lock);
   return TRUE;
 }
 
@@ -168,7 +181,12 @@ finish (SeedStudentElement *self)
   if (!train->running)
     return;
   train->running = FALSE;
-  seed_student_save_checkpoint (self);
+  g_mutex_lock (&train->step_lock);
+  if (train->dirty && seed_trainer_get_step (train->trainer) > 0)
+    seed_student_checkpoint (self);
+  seed_student_promotion_note (self);
+  g_mutex_unlock (&train->step_lock);
+  seed_student_flush_events (self);
   seed_weights_hub_close (train->hub);
 }
 
@@ -187,7 +205,10 @@ seed_student_train_stop (SeedStudentElement *self)
 void
 seed_student_train_close (SeedStudentElement *self)
 {
+  g_mutex_lock (&self->train.step_lock);
+  seed_student_promotion_close (self);
   g_clear_pointer (&self->train.trainer, seed_trainer_free);
+  g_mutex_unlock (&self->train.step_lock);
   seed_student_note_memory (self);
 }
 
@@ -248,12 +269,17 @@ take_and_learn (SeedStudentElement *self, GstBuffer *words, guint n_items, GstBu
   }
   for (guint i = 0; i < n_inputs; i++)
     n_missing += parts[i] == NULL;
+  g_mutex_lock (&self->train.step_lock);
+  if (ret == GST_FLOW_OK)
+    seed_student_consume (self, words);
   if (ret == GST_FLOW_OK && n_missing > 0)
     seed_student_drop (self, words, n_items, SEED_DROP_ERROR);
   else if (ret == GST_FLOW_OK && n_items < 2)
     seed_student_drop (self, words, n_items, SEED_DROP_SHORT_BATCH);
   else if (ret == GST_FLOW_OK)
     ret = seed_student_learn (self, words, parts, n_items, report);
+  seed_student_promotion_note (self);
+  g_mutex_unlock (&self->train.step_lock);
   for (guint i = 0; i < n_inputs; i++)
     gst_clear_buffer (&parts[i]);
   return ret;
@@ -274,6 +300,7 @@ seed_student_train_chain (SeedStudentElement *self, GstBuffer *words)
   }
   ret = take_and_learn (self, words, n_items, &report);
   gst_buffer_unref (words);
+  seed_student_flush_events (self);
 
   if (report) {
     seed_student_element_announce (self, "", train->last.step);
@@ -298,6 +325,7 @@ seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
   const SeedLearnerReport *losses = &train->last.losses;
 
   g_mutex_lock (&train->lock);
+  seed_student_promotion_add_stats (self, stats);
   if (train->last.step > 0) {
     gst_structure_set (stats, "step", G_TYPE_UINT64, train->last.step, "loss", G_TYPE_DOUBLE,
         losses->total, "lr", G_TYPE_DOUBLE, train->last.lr, "grad-norm", G_TYPE_DOUBLE,

@@ -5,14 +5,15 @@
 #include "student/generations.h"
 #include "student/trainer-private.h"
 
+#define MODEL_FILE "model.safetensors"
 #define STATE_FILE "state.safetensors"
 #define STATE_FORMAT "seed.student.state.v2"
 #define RNG_DIGITS 16 /* of each of its four words */
-#define MAX_STATE_TENSORS (4 + 5 * SEED_LEARNER_MAX_TEACHERS)
+#define MAX_STATE_TENSORS (4 + 5 * SEED_LEARNER_MAX_TEACHERS + SEED_PROBE_MAX_SLOTS)
 
 static const char *const generation_files[] = { "config.json", "preprocessor_config.json",
   "model.safetensors", STATE_FILE, NULL };
-static const char *const shown_files[] = { "config.json", "preprocessor_config.json",
+const char *const seed_student_shown_files[] = { "config.json", "preprocessor_config.json",
   "model.safetensors", NULL };
 
 /* ---- what is in a state ---- */
@@ -141,12 +142,13 @@ make_metadata (const SeedTrainer *trainer)
 }
 
 static gboolean
-save_state (const SeedTrainer *trainer, const char *folder, GError **error)
+save_state (SeedTrainer *trainer, const char *folder, GError **error)
 {
   g_autofree char *path = g_build_filename (folder, STATE_FILE, NULL);
   g_autoptr (GHashTable) metadata = make_metadata (trainer);
   g_autoptr (GArray) arrays = state_arrays (trainer);
   SeedTensor tensors[MAX_STATE_TENSORS];
+  guint n_more;
 
   add_queues (trainer, arrays);
   for (guint i = 0; i < arrays->len; i++) {
@@ -160,24 +162,50 @@ save_state (const SeedTrainer *trainer, const char *folder, GError **error)
       .data = array->data,
       .size = n * sizeof (float) };
   }
-  return seed_safetensors_write (path, tensors, arrays->len, metadata, error);
+  n_more = seed_trainer_add_probe_state (trainer, metadata, tensors + arrays->len);
+  return seed_safetensors_write (path, tensors, arrays->len + n_more, metadata, error);
+}
+
+static gboolean
+write_generation (SeedTrainer *trainer, const char *path, GError **error)
+{
+  return seed_checkpoint_save (path, &trainer->config.learner.shape.vit, &trainer->params,
+             trainer->ema, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error) &&
+         save_state (trainer, path, error);
+}
+
+gboolean
+seed_trainer_save_candidate (
+    SeedTrainer *trainer, const char *folder, guint *number, char *sha256, GError **error)
+{
+  g_autoptr (GArray) before = seed_generations_list (folder);
+  g_autofree char *path = seed_generation_begin (folder, error);
+
+  if (!path)
+    return FALSE;
+  *number = MAX (trainer->generation, before->len ? g_array_index (before, guint, 0) : 0) + 1;
+  if (!write_generation (trainer, path, error)) {
+    seed_generation_abandon (path); /* a full disk needs the room */
+    return FALSE;
+  }
+  if (!seed_generation_finish (folder, path, *number, generation_files, error))
+    return FALSE;
+  seed_generation_sum (folder, *number, MODEL_FILE, sha256);
+  trainer->generation = *number;
+  return TRUE;
 }
 
 gboolean
 seed_trainer_save (SeedTrainer *trainer, const char *folder, GError **error)
 {
-  g_autoptr (GArray) before = seed_generations_list (folder);
-  guint number = MAX (trainer->generation, before->len ? g_array_index (before, guint, 0) : 0) + 1;
-  g_autofree char *path = seed_generation_begin (folder, error);
+  guint number, before = trainer->generation;
+  char sha256[65];
 
-  if (!path ||
-      !seed_checkpoint_save (path, &trainer->config.learner.shape.vit, &trainer->params,
-          trainer->ema, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error) ||
-      !save_state (trainer, path, error) ||
-      !seed_generation_commit (folder, path, number, generation_files, shown_files, error))
+  if (!seed_trainer_save_candidate (trainer, folder, &number, sha256, error) ||
+      !seed_generation_select (folder, number, error) ||
+      !seed_generation_show (folder, seed_student_shown_files, error))
     return FALSE;
-  seed_generations_prune (folder, number, trainer->generation);
-  trainer->generation = number;
+  seed_generations_prune (folder, number, before);
   return TRUE;
 }
 
@@ -405,10 +433,57 @@ load_state (SeedTrainer *trainer, const char *path, GError **error)
   if (!st || !check_format (&loader, error) || !read_teachers (&loader, error) ||
       !check_params (&loader, error) ||
       !metadata_number (&loader, "step", G_MAXINT64, &step, error) || !read_rng (&loader, error) ||
-      !read_arrays (&loader, error))
+      !read_arrays (&loader, error) || !seed_trainer_read_probe_state (trainer, st, path, error))
     return FALSE;
   trainer->step = step;
   return TRUE;
+}
+
+float *
+seed_trainer_read_average (const SeedTrainer *trainer, const char *folder, guint number, gsize *n,
+    guint64 *step, char *sha256, GError **error)
+{
+  g_autofree char *path = seed_generation_path (folder, number);
+  g_autofree char *file = g_build_filename (path, STATE_FILE, NULL);
+  g_autoptr (SeedSafetensors) st = NULL;
+  Loader loader = { (SeedTrainer *) trainer, NULL, file };
+  g_autofree float *values = NULL;
+  const SeedTensor *tensor;
+
+  if (!seed_generation_verify (folder, number, generation_files, error))
+    return NULL;
+  loader.st = st = seed_safetensors_open (file, error);
+  if (!st || !check_format (&loader, error) || !check_params (&loader, error) ||
+      !metadata_number (&loader, "step", G_MAXINT64, step, error) ||
+      !(tensor = find_tensor (&loader, "ema", error)))
+    return NULL;
+  *n = trainer->params.total;
+  values = g_new (float, *n);
+  if (!seed_tensor_to_float (tensor, file, values, *n, error))
+    return NULL;
+  seed_generation_sum (folder, number, MODEL_FILE, sha256);
+  return g_steal_pointer (&values);
+}
+
+/* What serves: what did, or when that is no longer whole, the newest before it that also did, or
+ * else what is resumed from. */
+static guint
+find_current (const char *folder, GArray *numbers, guint resumed)
+{
+  guint current = seed_generation_current (folder);
+
+  if (current == 0)
+    return resumed;
+  if (seed_generation_verify (folder, current, generation_files, NULL))
+    return current;
+  for (guint i = 0; i < numbers->len; i++) {
+    guint number = g_array_index (numbers, guint, i);
+
+    if (number < current && seed_generation_is_marked (folder, number) &&
+        seed_generation_verify (folder, number, generation_files, NULL))
+      return number;
+  }
+  return resumed;
 }
 
 /* The newest whole generation, 0 when none is; @damage: what is wrong with those after it. */
@@ -448,9 +523,10 @@ seed_trainer_resume (
   }
   path = seed_generation_path (folder, number);
   state = g_build_filename (path, STATE_FILE, NULL);
-  /* killed between two renames, or damaged: who serves from here gets what is resumed from */
-  if (!load_state (trainer, state, error) || !seed_generation_select (folder, number, error))
+  if (!load_state (trainer, state, error))
     return FALSE;
+  /* killed between two renames, or damaged; a folder that cannot be written may still be read */
+  seed_generation_select (folder, find_current (folder, numbers, number), NULL);
   trainer->generation = number;
   *resumed = TRUE;
   if (damaged && damage->len > 0)

@@ -113,6 +113,7 @@ seed_trainer_new (const SeedTrainerConfig *config, GError **error)
   if (trainer->params.n > first_head)
     seed_trainer_grow (trainer, first_head, &rng);
   seed_rng_init (&trainer->rng, seed_hash_string (config->seed, "steps"));
+  seed_trainer_init_probe (trainer);
   return trainer;
 }
 
@@ -133,6 +134,7 @@ seed_trainer_free (SeedTrainer *trainer)
     return;
   drop_workspace (trainer);
   seed_trainer_clear_teachers (trainer);
+  seed_trainer_clear_probe (trainer);
   seed_params_clear (&trainer->student_params);
   seed_params_clear (&trainer->params);
   g_aligned_free (trainer->values);
@@ -143,9 +145,8 @@ seed_trainer_free (SeedTrainer *trainer)
   g_free (trainer);
 }
 
-/* Bytes of the words of one item, both views. */
-static gsize
-item_size (const SeedTrainer *trainer)
+gsize
+seed_trainer_item_size (const SeedTrainer *trainer)
 {
   const SeedVitConfig *vit = &trainer->config.learner.shape.vit;
 
@@ -170,7 +171,7 @@ seed_trainer_reserve (SeedTrainer *trainer, guint max_items, GError **error)
   trainer->max_items = max_items;
   seed_trainer_reserve_teachers (trainer);
   if (trainer->config.mixup > 0) {
-    trainer->mixed = g_malloc (max_items * item_size (trainer));
+    trainer->mixed = g_malloc (max_items * seed_trainer_item_size (trainer));
     trainer->mixed_with = g_new (gint32, max_items);
   }
   return TRUE;
@@ -204,7 +205,7 @@ check_labels (const SeedTrainer *trainer, const SeedTrainerBatch *batch, GError 
   return TRUE;
 }
 
-/* What the objectives take of a batch. */
+/* What the objectives take of a batch. @rng: of the mixing; NULL: none is mixed. */
 static SeedLearnerBatch
 take_batch (
     SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedDistilTarget *targets, SeedRng *rng)
@@ -225,13 +226,26 @@ take_batch (
     taken.captions = batch->captions;
     taken.has_caption = batch->has_caption;
   }
-  if (taken.labels && trainer->mixed) {
-    taken.mix_share = seed_mixup (rng, trainer->config.mixup, batch->words, item_size (trainer),
-        batch->labels, batch->b, trainer->mixed, trainer->mixed_with);
+  if (taken.labels && trainer->mixed && rng) {
+    taken.mix_share =
+        seed_mixup (rng, trainer->config.mixup, batch->words, seed_trainer_item_size (trainer),
+            batch->labels, batch->b, trainer->mixed, trainer->mixed_with);
     taken.words = trainer->mixed;
     taken.mixed_with = trainer->mixed_with;
   }
   return taken;
+}
+
+gboolean
+seed_trainer_evaluate (SeedTrainer *trainer, const float *values, const SeedTrainerBatch *batch,
+    SeedLearnerReport *report)
+{
+  SeedDistilTarget targets[SEED_LEARNER_MAX_TEACHERS];
+  SeedLearnerBatch taken = take_batch (trainer, batch, targets, NULL);
+  SeedRng rng; /* of the dropping, which the terms do not show */
+
+  seed_rng_init (&rng, 0);
+  return seed_learner_loss (trainer->learner, values, &taken, &rng, report, NULL);
 }
 
 /* Loss and gradients of a batch; fills @report. */
@@ -305,10 +319,22 @@ seed_trainer_get_step (const SeedTrainer *trainer)
   return trainer->step;
 }
 
+guint
+seed_trainer_get_generation (const SeedTrainer *trainer)
+{
+  return trainer->generation;
+}
+
 gboolean
 seed_trainer_is_finished (const SeedTrainer *trainer)
 {
   return trainer->config.steps > 0 && trainer->step >= trainer->config.steps;
+}
+
+gsize
+seed_trainer_n_values (const SeedTrainer *trainer)
+{
+  return trainer->params.total;
 }
 
 const SeedParams *
@@ -338,7 +364,7 @@ seed_trainer_memory_bytes (const SeedTrainer *trainer)
     floats += teacher->token_target ? rows * seed_vit_config_n_words (vit) * dt : 0;
     floats += teacher->resampled ? rows * seed_vit_config_n_words (vit) * dt : 0;
   }
-  return floats * sizeof (float) +
+  return floats * sizeof (float) + (trainer->probe ? seed_probe_memory_bytes (trainer->probe) : 0) +
          (trainer->learner ? seed_learner_memory_bytes (trainer->learner) : 0) +
-         (trainer->mixed ? trainer->max_items * item_size (trainer) : 0);
+         (trainer->mixed ? trainer->max_items * seed_trainer_item_size (trainer) : 0);
 }

@@ -39,6 +39,7 @@ seed_weights_new (const float *values, gsize n, guint64 step, const char *sha256
 
   g_atomic_ref_count_init (&weights->refs);
   weights->step = step;
+  weights->n_values = n;
   weights->values = g_aligned_alloc (n, sizeof (float), 64);
   memcpy (weights->values, values, n * sizeof (float));
   g_strlcpy (weights->sha256, sha256 ? sha256 : "", sizeof weights->sha256);
@@ -188,6 +189,16 @@ seed_weights_hub_advance (SeedWeightsHub *hub, guint n_items, SeedWeights *weigh
   record_passage_locked (hub);
   trim_history_locked (hub);
   g_cond_broadcast (&hub->changed);
+  g_mutex_unlock (&hub->lock);
+}
+
+void
+seed_weights_hub_replace (SeedWeightsHub *hub, SeedWeights *weights)
+{
+  g_mutex_lock (&hub->lock);
+  set_latest_locked (hub, weights);
+  record_passage_locked (hub);
+  trim_history_locked (hub);
   g_mutex_unlock (&hub->lock);
 }
 

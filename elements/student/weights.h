@@ -11,8 +11,9 @@
  */
 typedef struct {
   gatomicrefcount refs;
-  guint64 step;    /* training step that made it; 0: as initialised or loaded */
-  float *values;   /* params.total of the student, 64-byte aligned */
+  guint64 step;  /* training step that made it; 0: as initialised or loaded */
+  float *values; /* params.total of the student, and maybe heads behind; 64-byte aligned */
+  gsize n_values;
   char sha256[65]; /* of the checkpoint they were loaded from, "" otherwise */
 } SeedWeights;
 
@@ -46,6 +47,9 @@ void seed_weights_hub_set_batch (SeedWeightsHub *hub, guint batch);
  * when it made none (no target, finished). Wakes followers.
  */
 void seed_weights_hub_advance (SeedWeightsHub *hub, guint n_items, SeedWeights *weights);
+
+/* Another version serves from the next frame on, without a batch: somebody went back, or on. */
+void seed_weights_hub_replace (SeedWeightsHub *hub, SeedWeights *weights);
 
 /* No more batches will come (end of stream, error, stop): followers stop waiting. */
 void seed_weights_hub_close (SeedWeightsHub *hub);
