@@ -83,6 +83,22 @@ set_common_properties (SeedBuilder *builder, GstElement *element, const SeedGrap
     set_text (element, node, "backend", options->backend);
 }
 
+/* Under a supervisor, which passes results on. */
+static void
+set_publish_base (SeedBuilder *builder, GstElement *element, const SeedGraphNode *node)
+{
+  g_autofree char *endpoint = NULL;
+  guint wait;
+
+  if (!builder->options->publish_base || strcmp (node->factory, "seedpublish") != 0 ||
+      seed_graph_node_setting (node, "endpoint"))
+    return;
+  endpoint = g_strdup_printf ("%s.%u", builder->options->publish_base, node->index);
+  g_object_get (element, "wait-subscribers", &wait, NULL);
+  wait = MIN (wait + SEED_BUILD_SUPERVISOR_SUBSCRIPTIONS, G_MAXUINT16);
+  g_object_set (element, "endpoint", endpoint, "wait-subscribers", wait, NULL);
+}
+
 static void
 set_ms (GstStructure *s, const char *field, gint64 ms)
 {
@@ -202,6 +218,7 @@ seed_builder_add_node (SeedBuilder *builder, SeedGraphNode *node, const char *na
     set_text (stage.element, node, "streams", streams);
   }
   set_common_properties (builder, stage.element, node);
+  set_publish_base (builder, stage.element, node);
   free_sink (stage.element, node);
   gst_bin_add (GST_BIN (builder->pipeline->pipeline), stage.element);
   g_array_append_val (builder->pipeline->stages, stage);

@@ -8,11 +8,19 @@
 
 G_BEGIN_DECLS
 
+/** Subscriptions of the supervisor itself, which a publish node bound at publish_base awaits
+ * besides those its node asks for: its first result is then not lost on those who subscribed
+ * before. */
+#define SEED_BUILD_SUPERVISOR_SUBSCRIPTIONS 2u
+
 /** What a run asks of every element that has such a property and whose node does not set it. */
 typedef struct {
   guint64 seed;           /* property "seed" */
   gboolean deterministic; /* property "deterministic" */
   const char *backend;    /* property "backend"; NULL: leave it */
+  /* Where publish nodes that name no endpoint bind: this ipc endpoint with ".0", ".1", ...
+   * appended, for the supervisor to collect results from. NULL: their own default. */
+  const char *publish_base;
 } SeedBuildOptions;
 
 /** An element that does a node's work. A node split by geometry has several. */

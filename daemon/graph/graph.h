@@ -83,6 +83,12 @@ SeedGraph *seed_graph_parse (const char *text, gsize length, const char *folder,
     SeedDiagnostics *diagnostics);
 
 /**
+ * What stands in a file, NUL-terminated, at most one byte more than a graph may have:
+ * seed_yaml_parse refuses that. NULL when it cannot be read, reported. Caller frees.
+ */
+char *seed_graph_read_file (const char *path, gsize *length, SeedDiagnostics *diagnostics);
+
+/**
  * seed_graph_parse of a file, then, when the text could be read, seed_graph_check: everything that
  * can be known before an element runs. NULL when there was any error. GStreamer must be
  * initialised.

@@ -24,6 +24,8 @@
 
 #ifndef SEED_REAL_DOUBLE
 
+#include "nn/math-avx512.h"
+
 /*
  * By hand, because rows are short and seldom a multiple of a register: masks do what is left over
  * in one step, where the loops compute it an element at a time.
@@ -195,29 +197,6 @@ load_bf16 (const SeedBf16 *x, __mmask16 mask)
       _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, x)), 16));
 }
 
-/*
- * Phi: 1/2 and an odd polynomial, a minimax fit of x (Phi (x) - 1/2) on |x| <= 4 which is made to
- * pass 1/2 at the end and cut there (the same as in tiles-avx512.h).
- */
-static inline __m512
-normal_cdf (__m512 x)
-{
-  const __m512 limit = _mm512_set1_ps (4.0f), half = _mm512_set1_ps (0.5f);
-  __m512 t = _mm512_max_ps (_mm512_min_ps (x, limit), _mm512_sub_ps (_mm512_setzero_ps (), limit));
-  __m512 u = _mm512_mul_ps (t, t), p = _mm512_set1_ps (-1.3022779e-9f);
-
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (1.0427632e-7f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-3.6599761e-6f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (7.4914217e-5f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-1.0072900e-3f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (9.5129819e-3f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-6.5940524e-2f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (3.9899232e-1f));
-  p = _mm512_mul_ps (p, t);
-  p = _mm512_max_ps (_mm512_min_ps (p, half), _mm512_set1_ps (-0.5f));
-  return _mm512_add_ps (p, half);
-}
-
 static void
 gelu_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *y)
 {
@@ -225,7 +204,7 @@ gelu_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *y)
     __mmask16 mask = lanes_left ((guint) MIN (n - i, 16));
     __m512 z = load_bf16 (x + i, mask);
 
-    _mm256_mask_storeu_epi16 (y + i, mask, bf16_16 (_mm512_mul_ps (z, normal_cdf (z))));
+    _mm256_mask_storeu_epi16 (y + i, mask, bf16_16 (_mm512_mul_ps (z, seed_avx512_normal_cdf (z))));
   }
 }
 
@@ -235,7 +214,7 @@ gelu_backward_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *d, SeedBf16 *y)
 {
   for (gsize i = 0; i < n; i += 16) {
     __mmask16 mask = lanes_left ((guint) MIN (n - i, 16));
-    __m512 z = load_bf16 (x + i, mask), cdf = normal_cdf (z);
+    __m512 z = load_bf16 (x + i, mask), cdf = seed_avx512_normal_cdf (z);
     __m512 pdf = exp_16 (_mm512_mul_ps (_mm512_mul_ps (z, z), _mm512_set1_ps (-0.5f)));
     __m512 slope = _mm512_fmadd_ps (_mm512_mul_ps (z, _mm512_set1_ps (0.39894228f)), pdf, cdf);
 

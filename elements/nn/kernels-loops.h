@@ -286,7 +286,7 @@ silu (real x)
 static inline Activated
 relu (real x)
 {
-  return (Activated){ x > 0 ? x : R (0), x > 0 ? R (1) : R (0) };
+  return (Activated){ x < 0 ? R (0) : x, x > 0 ? R (1) : x <= 0 ? R (0) : x };
 }
 
 #define DEFINE_ACTIVATION(name)                                                                    \
