@@ -17,7 +17,7 @@ typedef struct {
 
 struct _SeedTrainer {
   SeedTrainerConfig config;
-  char text_sha256[65]; /* "": none */
+  char text_sha256[65];      /* "": none */
   SeedParams student_params; /* the beginning of params */
   SeedParams params;
   guint64 step;
