@@ -4,7 +4,7 @@
 #include "nn/checkpoint.h"
 #include "nn/hf-weights.h"
 #include "seedctl-eval.h"
-#include "student/student.h"
+#include "student/student-files.h"
 
 static char *
 base_name (const char *folder)
@@ -18,6 +18,7 @@ static gboolean
 open_student (SeedctlModel *model, const SeedctlEvalOptions *options, GError **error)
 {
   SeedCheckpoint checkpoint = { 0 };
+  SeedStudentShape shape;
 
   if (options->image_size || g_strcmp0 (options->precision, "float32") != 0 || options->backend) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
@@ -26,15 +27,14 @@ open_student (SeedctlModel *model, const SeedctlEvalOptions *options, GError **e
         model->folder);
     return FALSE;
   }
-  if (!seed_checkpoint_load (&checkpoint, model->folder, seed_student_head_tensors,
-          SEED_STUDENT_N_HEAD_TENSORS, error))
+  if (!seed_student_load (&checkpoint, &shape, model->folder, error))
     return FALSE;
   model->family = g_strdup (checkpoint.family);
   model->sha256 = g_strdup (checkpoint.sha256);
   model->precision = g_strdup ("float32");
   model->image_size = checkpoint.config.image_size;
   model->patch_size = checkpoint.config.patch_size;
-  model->dim = (guint) seed_params_lookup (&checkpoint.params, "embed_head.weight")->shape[0];
+  model->dim = shape.embed_dim;
   model->n_params = checkpoint.n_params;
   seed_checkpoint_clear (&checkpoint);
   return TRUE;

@@ -30,8 +30,7 @@ all_there (const SeedHfWeights *weights, const SeedExtraTensor *tensors, guint n
 static void
 add (SeedctlHeads *heads, const SeedHfWeights *weights, const SeedExtraTensor *tensors, guint n)
 {
-  G_STATIC_ASSERT (SEED_STUDENT_N_HEAD_TENSORS + SEED_ANCHORS_N_TENSORS <=
-                   G_N_ELEMENTS (((SeedctlHeads *) 0)->tensors));
+  G_STATIC_ASSERT (SEED_STUDENT_MAX_TENSORS <= G_N_ELEMENTS (((SeedctlHeads *) 0)->tensors));
 
   if (!all_there (weights, tensors, n))
     return;
@@ -43,12 +42,16 @@ gboolean
 seedctl_heads_find (SeedctlHeads *heads, const char *folder, GError **error)
 {
   g_autoptr (SeedHfWeights) weights = seed_hf_weights_open_with_heads (folder, error);
+  SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS];
+  guint n;
 
   heads->n = 0;
   if (!weights)
     return FALSE;
-  add (heads, weights, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS);
-  add (heads, weights, seed_anchors_tensors, SEED_ANCHORS_N_TENSORS);
+  n = seed_student_tensors (TRUE, tensors);
+  add (heads, weights, tensors, seed_student_tensors (FALSE, tensors));
+  if (heads->n > 0) /* image anchors come after the embed head */
+    add (heads, weights, tensors + heads->n, n - heads->n);
   return TRUE;
 }
 

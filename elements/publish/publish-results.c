@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <string.h>
 
+#include <seed/anchors-meta.h>
 #include <seed/error.h>
 
 #include "core/event.h"
@@ -71,7 +73,7 @@ seed_publish_wants (SeedPublish *self, SeedPublishPad *pad)
 {
   if (pad->is_report)
     return seed_publish_kinds_has (self->wanted, pad->kind);
-  return (self->wanted & SEED_PUBLISH_EMBEDDING) ||
+  return (self->wanted & SEED_PUBLISH_EMBEDDING) || (self->wanted & SEED_PUBLISH_ANCHORS) ||
          ((self->wanted & SEED_PUBLISH_TOKENS) && pad->info.token_dim > 0);
 }
 
@@ -182,9 +184,52 @@ send_tensor (SeedPublish *self, SeedPublishPad *pad, const SeedStreamMeta *meta,
   return sent != SEED_PUBLISHER_FAILED;
 }
 
+static double
+entropy_of (const float *histogram)
+{
+  double entropy = 0;
+
+  for (guint i = 0; i < SEED_ANCHORS_META_BINS; i++)
+    if (histogram[i] > 0)
+      entropy -= (double) histogram[i] * log ((double) histogram[i]);
+  return entropy;
+}
+
+/* What a student with image anchors says of a frame, beside its features. */
+static gboolean
+send_anchors (SeedPublish *self, const SeedAnchorsMeta *anchors, SeedResult *result,
+    SeedPublisherStatus *status)
+{
+  g_autoptr (JsonObject) data = json_object_new ();
+  gsize cells = (gsize) anchors->grid * anchors->grid;
+  SeedTensor tensors[2] = { { .name = seed_kind_tensor_name ("anchors", 0),
+                                .dtype = SEED_DTYPE_F32,
+                                .n_dims = 1,
+                                .shape = { SEED_ANCHORS_META_BINS },
+                                .data = anchors->histogram,
+                                .size = sizeof anchors->histogram },
+    { .name = seed_kind_tensor_name ("anchors", 1),
+        .dtype = SEED_DTYPE_F32,
+        .n_dims = 3,
+        .shape = { SEED_ANCHORS_META_BINS, anchors->grid, anchors->grid },
+        .data = anchors->heatmaps,
+        .size = SEED_ANCHORS_META_BINS * cells * sizeof (float) } };
+  SeedPublisherStatus sent;
+
+  json_object_set_int_member (data, "grid", anchors->grid);
+  json_object_set_double_member (data, "entropy", entropy_of (anchors->histogram));
+  result->kind = "anchors";
+  result->tensors = tensors;
+  result->n_tensors = anchors->heatmaps ? 2 : 1;
+  result->data = data;
+  send_result (self, result, &sent);
+  *status = MAX (*status, sent);
+  return sent != SEED_PUBLISHER_FAILED;
+}
+
 static gboolean
 publish_item (SeedPublish *self, SeedPublishPad *pad, const Features *features, guint i,
-    const SeedStreamMeta *meta)
+    const SeedStreamMeta *meta, const SeedAnchorsMeta *anchors)
 {
   const SeedFeaturesInfo *info = &pad->info;
   gsize summary_size = info->summary_dim * sizeof (float);
@@ -212,6 +257,8 @@ publish_item (SeedPublish *self, SeedPublishPad *pad, const Features *features, 
     tokens.data = features->tokens.data + i * tokens_size;
     ok = send_tensor (self, pad, meta, &tokens, &result, &status);
   }
+  if (ok && anchors && (self->wanted & SEED_PUBLISH_ANCHORS))
+    ok = send_anchors (self, anchors, &result, &status);
   count_item (self, &result, status);
   return ok;
 }
@@ -219,7 +266,8 @@ publish_item (SeedPublish *self, SeedPublishPad *pad, const Features *features, 
 static GstFlowReturn
 publish_features (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
 {
-  gpointer state = NULL;
+  gpointer state = NULL, anchors_state = NULL;
+  const SeedAnchorsMeta *anchors = seed_buffer_iterate_anchors_meta (buffer, &anchors_state);
   Features features;
   gboolean ok = TRUE;
 
@@ -238,9 +286,12 @@ publish_features (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
     const SeedStreamMeta *meta = seed_buffer_iterate_stream_meta (buffer, &state);
 
     if (ok)
-      ok = publish_item (self, pad, &features, i, meta);
+      ok = publish_item (
+          self, pad, &features, i, meta, anchors && anchors->item == i ? anchors : NULL);
     else
       seed_ledger_drop (self->ledger, meta ? meta->stream : NULL, SEED_DROP_ERROR, 1);
+    if (anchors && anchors->item == i)
+      anchors = seed_buffer_iterate_anchors_meta (buffer, &anchors_state);
   }
   unmap_features (buffer, &features);
   return ok ? GST_FLOW_OK : GST_FLOW_ERROR;

@@ -6,13 +6,18 @@
  *
  * With #seedstudent:mode infer: words in, features out; the summary is the unit vector of the embed
  * head. Weights come from a checkpoint (#seedstudent:model) or from a learning student of the same
- * pipeline (#seedstudent:follows), whose newest weights are picked up between two frames.
+ * pipeline (#seedstudent:follows), whose newest weights are picked up between two frames. A student
+ * that has image anchors leaves a #SeedAnchorsMeta for each frame: a histogram and, with
+ * #seedstudent:heatmaps, where in the frame each anchor is. With #seedstudent:events it tells scene
+ * cuts and near-duplicates of each stream as events downstream, and cuts upstream too.
  *
  * With mode train: words of two views on the pad sink, and beside them, as #seedstudent:objective
  * says, what to learn from: the fused target of the same batch on the request pad target, teachers'
- * features on request pads teacher_\%u, labels in the stream metas. Every step leaves one JSON
- * report (application/x-seed-report, kind train) on the pad src. The moving average of the weights
- * is what serves: at every checkpoint it is a candidate, and #seedstudent:promote says whether
+ * features on request pads teacher_\%u, labels in the stream metas, captions in #SeedCaptionMeta;
+ * image anchors are learned from the words alone and what #SeedViewMeta says of them. Every step
+ * leaves one JSON report (application/x-seed-report, kind train) on the pad src, and sends its
+ * agreement with the teachers upstream ("seed-agreement"). The moving average of the weights is
+ * what serves: at every checkpoint it is a candidate, and #seedstudent:promote says whether
  * followers, and others who serve from the checkpoint folder, get it. "seed-event" promoted,
  * rolled-back and alarm tell of it downstream.
  *
@@ -278,6 +283,7 @@ static gboolean
 seed_student_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   SeedStudentElement *self = SEED_STUDENT_ELEMENT (parent);
+  SeedEvent parsed;
   gboolean ok;
   GstCaps *caps;
 
@@ -290,6 +296,12 @@ seed_student_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   case GST_EVENT_EOS:
     if (is_training (self))
       seed_student_train_eos (self);
+    else
+      seed_student_notice_end (self, NULL);
+    break;
+  case GST_EVENT_CUSTOM_DOWNSTREAM:
+    if (seed_event_parse (event, &parsed) && g_str_equal (parsed.event, "stream-down"))
+      seed_student_notice_end (self, parsed.stream);
     break;
   case GST_EVENT_FLUSH_START:
   case GST_EVENT_FLUSH_STOP:
@@ -336,7 +348,7 @@ seed_student_finalize (GObject *object)
   seed_weights_hub_unref (self->train.hub);
   g_ptr_array_unref (self->train.inputs);
   g_mutex_clear (&self->train.step_lock);
-  g_queue_clear_full (&self->events, (GDestroyNotify) gst_event_unref);
+  g_queue_clear_full (&self->pending_events, (GDestroyNotify) gst_event_unref);
   g_mutex_clear (&self->events_lock);
   g_mutex_clear (&self->train.lock);
   g_cond_clear (&self->train.changed);
@@ -380,7 +392,7 @@ seed_student_element_init (SeedStudentElement *self)
   g_mutex_init (&self->train.lock);
   g_mutex_init (&self->train.step_lock);
   g_mutex_init (&self->events_lock);
-  g_queue_init (&self->events);
+  g_queue_init (&self->pending_events);
   g_cond_init (&self->train.changed);
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");

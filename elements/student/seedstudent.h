@@ -9,6 +9,7 @@
 #include "core/features-pool.h"
 #include "core/resume.h"
 #include "core/stream-meta.h"
+#include "student/captions.h"
 #include "student/promotion.h"
 #include "student/trainer.h"
 #include "student/weights.h"
@@ -16,8 +17,10 @@
 /*
  * The parts of the element seedstudent: the object and its life (seedstudent.c), serving
  * (student-infer.c), learning (student-train.c) and its steps
- * (student-learn.c) on what arrives at its pads (student-inputs.c); which weights serve
- * (student-promote.c), also those that another process made (student-watch.c).
+ * (student-learn.c) on what arrives at its pads (student-inputs.c) and what metas say of it
+ * (student-told.c); which weights serve (student-promote.c), also those that another process made
+ * (student-watch.c). What a serving student says of frames besides their features is in
+ * student-describe.c (image anchors) and student-notice.c (scene cuts, near-duplicates).
  */
 typedef enum {
   SEED_STUDENT_INFER,
@@ -42,6 +45,12 @@ typedef struct {
   SeedStudent *student;
   SeedFeaturesInfo out;
   GstBufferPool *pool;
+
+  SeedAnchors *anchors; /* workspace that describes frames; NULL without image anchors */
+  float *histograms;    /* [batch, K] */
+  float *heatmaps;      /* [batch, K, N]; NULL unless asked for */
+  guint notices;        /* SeedStudentNotice flags */
+  GHashTable *noticed;  /* stream -> what it showed (student-notice.c) */
 } SeedStudentInfer;
 
 /* A request pad of a learning student and the one buffer that waits there for its words. */
@@ -54,11 +63,18 @@ typedef struct {
   SeedFeaturesInfo info; /* of a teacher, from its caps */
 } SeedStudentInput;
 
+/* Frames that lacked what an objective wants. */
+typedef struct {
+  guint64 unlabelled, uncaptioned;
+} SeedStudentCounts;
+
 /* What a learning student holds. */
 typedef struct {
   SeedTrainer *trainer;
   SeedObjective objective;
   SeedWeightsHub *hub; /* the element's own, from construction to the end */
+  SeedTextModel *text; /* with the objective captions */
+  SeedCaptions *captions;
 
   GMutex step_lock; /* trainer, promotion and what they have on disc: a step, a checkpoint, an
                      * action. Taken before lock. */
@@ -76,7 +92,7 @@ typedef struct {
   gboolean flushing, running;
   gboolean finished; /* no more steps */
   guint64 memory_bytes;
-  guint64 n_unlabelled; /* frames without a label, of an objective that wants one */
+  SeedStudentCounts counts;
   gint64 last_step_us;
   double images_per_s;
   SeedTrainerReport last;
@@ -95,12 +111,14 @@ struct _SeedStudentElement {
   /* properties */
   SeedStudentMode mode;
   char *follows, *model, *checkpoint, *size, *objective, *backend, *precision;
+  char *text_model, *events;
   guint image_size, patch_size, checkpoint_every, warmup;
   guint queue_size, calibration, classes, probe, keep;
   guint64 steps, seed;
   double lr, weight_decay, ema, temperature;
-  double w_sim, w_seed, w_feat, w_labels, teacher_drop, label_smoothing, mixup, tolerance;
-  gboolean tokens, deterministic, watch;
+  double w_sim, w_seed, w_feat, w_labels, w_captions, w_anchor;
+  double teacher_drop, label_smoothing, mixup, tolerance;
+  gboolean tokens, heatmaps, deterministic, watch;
   SeedPromotePolicy promote;
 
   SeedLedger *ledger;
@@ -111,7 +129,7 @@ struct _SeedStudentElement {
   char announced_sha256[65];
 
   GMutex events_lock;
-  GQueue events; /* of GstEvent: to be pushed downstream */
+  GQueue pending_events; /* of GstEvent: to be pushed downstream */
 
   SeedPatchesInfo in;
   SeedStudentInfer infer;
@@ -186,6 +204,48 @@ void seed_student_watch_stop (SeedStudentElement *self);
 guint64 seed_student_model_step (const char *folder);
 /* What it found since it was asked last; NULL: nothing new. */
 SeedWeights *seed_student_watch_take (SeedStudentElement *self);
+
+/* student-told.c: what the metas of a batch say. */
+typedef struct {
+  gint32 *labels;
+  float *captions;
+  gboolean *has_caption;
+  SeedAnchorsView *views;
+  guint64 *frames, *draws;
+  SeedTrainerAnchors anchors;
+  guint n_unlabelled, n_uncaptioned;
+} SeedStudentTold;
+
+/* Into @batch, which points into @told from then on. Clear @told also after an error. */
+gboolean seed_student_told_read (SeedStudentElement *self, GstBuffer *words, guint n_items,
+    SeedStudentTold *told, SeedTrainerBatch *batch, GError **error);
+void seed_student_told_clear (SeedStudentTold *told);
+/* Items of a batch that came from their source, not from a memory. */
+guint seed_student_count_live (GstBuffer *words, guint n_items);
+/* After a batch: the agreement goes upstream, alarms go downstream. */
+void
+seed_student_tell (SeedStudentElement *self, const SeedTrainerReport *report, GstBuffer *words);
+
+/* student-describe.c: histograms and heat maps of image anchors, for a student that has them. */
+gboolean seed_student_describe_open (SeedStudentElement *self, GError **error); /* with caps */
+void seed_student_describe_close (SeedStudentElement *self);
+/* After a forward: @hidden [n_items, 1+N, d]; adds a SeedAnchorsMeta for each item to @out. */
+void seed_student_describe (
+    SeedStudentElement *self, const float *hidden, guint n_items, GstBuffer *out);
+
+/* student-notice.c: scene cuts and near-duplicates, told as events. */
+typedef enum {
+  SEED_STUDENT_NOTICE_CUTS = 1 << 0,
+  SEED_STUDENT_NOTICE_DUPLICATES = 1 << 1,
+} SeedStudentNotice;
+
+/* "", "cuts", "cuts,duplicates", ... */
+gboolean seed_student_notices_parse (const char *text, guint *notices, GError **error);
+/* The frames of @out, live ones alone; before @out is pushed. */
+void seed_student_notice (SeedStudentElement *self, GstBuffer *out, const float *embeddings);
+/* What is still known of @stream (NULL: of all) is told, and it is forgotten. */
+void seed_student_notice_end (SeedStudentElement *self, const char *stream);
+void seed_student_notice_clear (SeedStudentElement *self);
 
 /* student-inputs.c */
 #define SEED_STUDENT_TEACHER_PADS "teacher_%u"

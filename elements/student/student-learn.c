@@ -25,19 +25,21 @@ seed_student_note_memory (SeedStudentElement *self)
   g_mutex_unlock (&train->lock);
 }
 
+
+/* Followers serve what comes from sources: what a memory adds to a batch is none of theirs. */
 static void
-advance (SeedStudentElement *self, guint n_items, gboolean learned)
+advance (SeedStudentElement *self, GstBuffer *words, guint n_items, gboolean learned)
 {
   g_autoptr (SeedWeights) weights = seed_student_next_version (self, learned);
 
-  seed_weights_hub_advance (self->train.hub, n_items, weights);
+  seed_weights_hub_advance (self->train.hub, seed_student_count_live (words, n_items), weights);
 }
 
 void
 seed_student_drop (SeedStudentElement *self, GstBuffer *words, guint n_items, SeedDropReason reason)
 {
   seed_ledger_drop_buffer (self->ledger, words, reason);
-  advance (self, n_items, FALSE);
+  advance (self, words, n_items, FALSE);
 }
 
 /* ---- from buffers to a batch ---- */
@@ -50,8 +52,7 @@ typedef struct {
   SeedFeaturesMap teacher_maps[SEED_LEARNER_MAX_TEACHERS];
   GstBuffer *words, *target, *features[SEED_LEARNER_MAX_TEACHERS]; /* mapped; not owned */
   guint n_teachers;
-  gint32 *labels;
-  guint n_unlabelled;
+  SeedStudentTold told;
 } Mapped;
 
 static void
@@ -63,7 +64,7 @@ unmap (Mapped *mapped)
     gst_buffer_unmap (mapped->target, &mapped->target_map);
   for (guint t = 0; t < mapped->n_teachers; t++)
     seed_features_unmap (&mapped->teacher_maps[t], mapped->features[t]);
-  g_free (mapped->labels);
+  seed_student_told_clear (&mapped->told);
 }
 
 static gboolean
@@ -113,21 +114,6 @@ map_features (
   return TRUE;
 }
 
-static void
-read_labels (GstBuffer *words, guint n_items, Mapped *mapped)
-{
-  gpointer state = NULL;
-
-  mapped->labels = g_new (gint32, n_items);
-  for (guint i = 0; i < n_items; i++) {
-    const SeedStreamMeta *meta = seed_buffer_iterate_stream_meta (words, &state);
-
-    mapped->labels[i] = meta ? meta->label : -1;
-    mapped->n_unlabelled += mapped->labels[i] < 0;
-  }
-  mapped->batch.labels = mapped->labels;
-}
-
 static gboolean
 map_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint n_items,
     Mapped *mapped, GError **error)
@@ -159,9 +145,7 @@ map_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint 
   }
   if (mapped->n_teachers > 0)
     mapped->batch.teachers = mapped->teachers;
-  if (train->objective & SEED_OBJECTIVE_LABELS)
-    read_labels (words, n_items, mapped);
-  return TRUE;
+  return seed_student_told_read (self, words, n_items, &mapped->told, &mapped->batch, error);
 }
 
 /* ---- one batch ---- */
@@ -215,7 +199,7 @@ make_report (SeedStudentElement *self, const SeedTrainerReport *report, GstBuffe
     if (((const SeedStudentInput *) g_ptr_array_index (train->inputs, i))->is_target)
       target = parts[i];
   out = seed_student_report_new (
-      report, train->trainer, n_items, train->images_per_s, train->n_unlabelled, target);
+      report, train->trainer, n_items, train->images_per_s, &train->counts, target);
   seed_buffer_copy_stream_metas (out, words);
   gst_buffer_copy_into (out, words, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
   return out;
@@ -268,7 +252,8 @@ use_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint 
   if (ok && *reason == SEED_N_DROP_REASONS && !report->learned)
     *reason = SEED_DROP_SHORT_BATCH; /* too little of it can be learned from */
   g_mutex_lock (&self->train.lock);
-  self->train.n_unlabelled += mapped.n_unlabelled;
+  self->train.counts.unlabelled += mapped.told.n_unlabelled;
+  self->train.counts.uncaptioned += mapped.told.n_uncaptioned;
   g_mutex_unlock (&self->train.lock);
   unmap (&mapped);
   return ok;
@@ -282,7 +267,7 @@ seed_student_learn (
   gint64 start = g_get_monotonic_time ();
   SeedDropReason reason = SEED_DROP_NOT_CALIBRATED;
   g_autoptr (GError) error = NULL;
-  SeedTrainerReport report;
+  SeedTrainerReport report = { .losses.agreement = NAN };
 
   if (!teachers_have_data (self, parts)) {
     seed_student_drop (self, words, n_items, reason);
@@ -294,6 +279,7 @@ seed_student_learn (
     seed_student_post_error (self, "step failed", error);
     return GST_FLOW_ERROR;
   }
+  seed_student_tell (self, &report, words);
   if (reason != SEED_N_DROP_REASONS) {
     seed_student_drop (self, words, n_items, reason);
     return GST_FLOW_OK;
@@ -304,7 +290,7 @@ seed_student_learn (
   if (seed_trainer_is_finished (train->trainer) ||
       (self->checkpoint_every && report.step % self->checkpoint_every == 0))
     seed_student_checkpoint (self);
-  advance (self, n_items, TRUE);
+  advance (self, words, n_items, TRUE);
   seed_ledger_out_buffer (self->ledger, words);
   *out = make_report (self, &report, words, parts, n_items);
   return GST_FLOW_OK;

@@ -15,7 +15,7 @@ void
 seed_student_queue_event (SeedStudentElement *self, GstEvent *event)
 {
   g_mutex_lock (&self->events_lock);
-  g_queue_push_tail (&self->events, event);
+  g_queue_push_tail (&self->pending_events, event);
   g_mutex_unlock (&self->events_lock);
 }
 
@@ -28,7 +28,7 @@ seed_student_flush_events (SeedStudentElement *self)
     return; /* nothing has flowed yet: they wait */
   do {
     g_mutex_lock (&self->events_lock);
-    event = g_queue_pop_head (&self->events);
+    event = g_queue_pop_head (&self->pending_events);
     g_mutex_unlock (&self->events_lock);
     if (event)
       gst_pad_push_event (self->srcpad, event);
@@ -233,7 +233,7 @@ seed_student_promotion_close (SeedStudentElement *self)
   g_clear_pointer (&self->train.served, seed_weights_unref);
   seed_student_promotion_note (self);
   g_mutex_lock (&self->events_lock);
-  g_queue_clear_full (&self->events, (GDestroyNotify) gst_event_unref);
+  g_queue_clear_full (&self->pending_events, (GDestroyNotify) gst_event_unref);
   g_mutex_unlock (&self->events_lock);
 }
 

@@ -38,7 +38,10 @@ static const Prop props[] = {
   UINT ("patch-size", "Patch size", patch_size, 4, 64, 16, "train: side of a word in pixels"),
   TEXT ("objective", "Objective", objective, "distil",
       "train: what to learn from: distil (a fused target, teachers' features), labels (of the "
-      "frames), or both joined by '+'"),
+      "frames), captions (of the frames), anchors (of the words alone: image anchors), or several "
+      "joined by '+'"),
+  TEXT ("text-model", "Text model", text_model, NULL,
+      "train: folder of the frozen text encoder that the objective captions reads captions with"),
   TEXT ("checkpoint", "Checkpoint", checkpoint, NULL,
       "train: folder to save into and to resume from (default: none)"),
   UINT ("checkpoint-every", "Checkpoint every", checkpoint_every, 0, G_MAXUINT, 500,
@@ -63,6 +66,10 @@ static const Prop props[] = {
       "train: weight of the loss on each teacher's standardised summary and tokens"),
   DOUBLE ("w-labels", "Label weight", w_labels, 0, 1000, 1,
       "train: weight of the cross-entropy with the labels"),
+  DOUBLE ("w-captions", "Caption weight", w_captions, 0, 1000, 1,
+      "train: weight of the contrastive loss with the captions"),
+  DOUBLE ("w-anchor", "Anchor weight", w_anchor, 0, 1000, 1,
+      "train: weight of the image-anchor loss; above 0 with that objective"),
   UINT ("queue-size", "Queue size", queue_size, 1, 1048576, 16384,
       "train: embeddings of each teacher that the SEED loss compares with"),
   DOUBLE ("teacher-drop", "Teacher drop", teacher_drop, 0, 1, 0.5,
@@ -90,6 +97,11 @@ static const Prop props[] = {
       "train: of the initial weights, of dropping and mixing"),
   NUMBER ("tokens", "Tokens", G_TYPE_BOOLEAN, tokens, 0, 1, FALSE,
       "infer: also give the features of every word"),
+  NUMBER ("heatmaps", "Heat maps", G_TYPE_BOOLEAN, heatmaps, 0, 1, FALSE,
+      "infer, a student with image anchors: also say where in the frame each anchor is"),
+  TEXT ("events", "Events", events, "",
+      "infer: what to tell of each stream as events, by histogram and embedding: cuts, duplicates, "
+      "both joined by ',', or nothing"),
   NUMBER ("deterministic", "Deterministic", G_TYPE_BOOLEAN, deterministic, 0, 1, FALSE,
       "infer with follows: change weights exactly after the last frame of the batch that made "
       "them, and wait for it"),

@@ -4,8 +4,26 @@
 #include "student/objective.h"
 #include "student/seedstudent.h"
 
+#define MIN_ANCHOR_FRAMES 16u /* as seed_anchors_config_init has it */
+
 GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 #define GST_CAT_DEFAULT seed_student_debug
+
+static gboolean
+open_text (SeedStudentElement *self, SeedTrainerConfig *config, GError **error)
+{
+  SeedStudentTrain *train = &self->train;
+
+  if (!self->text_model || !*self->text_model)
+    return TRUE; /* the learner says what is missing */
+  train->text = seed_text_model_load (self->text_model, error);
+  if (!train->text)
+    return FALSE;
+  train->captions = seed_captions_new (train->text, SEED_CAPTIONS_CACHE_BYTES);
+  config->learner.text_dim = seed_text_model_get_info (train->text)->dim;
+  config->text_sha256 = seed_text_model_get_info (train->text)->sha256;
+  return TRUE;
+}
 
 static gboolean
 make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error)
@@ -16,11 +34,8 @@ make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error
   seed_trainer_config_init (config);
   if (!seed_objective_parse (self->objective, &learner->objective, error))
     return FALSE;
-  if (learner->objective & SEED_OBJECTIVE_CAPTIONS) {
-    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
-        "no source of this build gives captions; use objective distil or labels");
+  if (learner->objective & SEED_OBJECTIVE_CAPTIONS && !open_text (self, config, error))
     return FALSE;
-  }
   if (!seed_vit_config_for_size (&shape->vit, self->size, self->image_size)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "unknown size '%s'; sizes are mini, tiny, small and base", self->size);
@@ -41,6 +56,8 @@ make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error
   learner->w_seed = self->w_seed;
   learner->w_feat = self->w_feat;
   learner->w_labels = self->w_labels;
+  learner->w_captions = self->w_captions;
+  learner->w_anchor = self->w_anchor;
   learner->queue_size = self->queue_size;
   learner->teacher_drop = self->teacher_drop;
   learner->n_classes = self->classes;
@@ -84,6 +101,7 @@ seed_student_train_open (SeedStudentElement *self)
   if (!make_config (self, &config, &error) || !(trainer = seed_trainer_new (&config, &error)) ||
       !load_weights (self, trainer, &error)) {
     seed_student_post_error (self, "cannot start the student", error);
+    seed_student_train_close (self);
     return FALSE;
   }
   g_mutex_lock (&train->step_lock);
@@ -98,6 +116,7 @@ seed_student_train_open (SeedStudentElement *self)
     return FALSE;
   }
   train->objective = config.learner.objective;
+  config.learner.shape.anchors = (train->objective & SEED_OBJECTIVE_ANCHORS) != 0;
   seed_student_note_memory (self);
   g_free (self->model_name);
   self->model_name = g_strdup (GST_OBJECT_NAME (self));
@@ -208,6 +227,8 @@ seed_student_train_close (SeedStudentElement *self)
   g_mutex_lock (&self->train.step_lock);
   seed_student_promotion_close (self);
   g_clear_pointer (&self->train.trainer, seed_trainer_free);
+  g_clear_pointer (&self->train.captions, seed_captions_free);
+  g_clear_pointer (&self->train.text, seed_text_model_unref);
   g_mutex_unlock (&self->train.step_lock);
   seed_student_note_memory (self);
 }
@@ -226,6 +247,14 @@ seed_student_train_set_caps (SeedStudentElement *self)
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("%s: learning needs words of two views, not %u; set views: 2 on the patchify stage",
             GST_OBJECT_NAME (self), self->in.views),
+        (NULL));
+    return FALSE;
+  }
+  if (train->objective & SEED_OBJECTIVE_ANCHORS && self->in.batch < MIN_ANCHOR_FRAMES) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("%s: the objective anchors needs batches of %u distinct frames or more, not %u; set batch "
+         "on the patchify stage",
+            GST_OBJECT_NAME (self), MIN_ANCHOR_FRAMES, self->in.batch),
         (NULL));
     return FALSE;
   }
@@ -334,10 +363,17 @@ seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
     add_loss (stats, "loss-seed", losses->seed);
     add_loss (stats, "loss-features", losses->features);
     add_loss (stats, "loss-labels", losses->labels);
+    add_loss (stats, "loss-captions", losses->captions);
+    add_loss (stats, "loss-anchors", losses->anchors);
     add_loss (stats, "accuracy", losses->accuracy);
+    add_loss (stats, "agreement", losses->agreement);
+    if (!isnan (losses->anchors))
+      add_loss (stats, "anchors-in-use", losses->anchor_losses.perplexity);
   }
   if (train->objective & SEED_OBJECTIVE_LABELS)
-    gst_structure_set (stats, "unlabelled", G_TYPE_UINT64, train->n_unlabelled, NULL);
+    gst_structure_set (stats, "unlabelled", G_TYPE_UINT64, train->counts.unlabelled, NULL);
+  if (train->objective & SEED_OBJECTIVE_CAPTIONS)
+    gst_structure_set (stats, "uncaptioned", G_TYPE_UINT64, train->counts.uncaptioned, NULL);
   if (train->memory_bytes)
     gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64, train->memory_bytes, NULL);
   g_mutex_unlock (&train->lock);

@@ -10,6 +10,7 @@
 
 #include "student/generations.h"
 #include "student/seedstudent.h"
+#include "student/student-files.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 #define GST_CAT_DEFAULT seed_student_debug
@@ -100,12 +101,12 @@ read_model (SeedStudentElement *self, GError **error)
   g_autofree char *path =
       number ? seed_generation_path (self->model, number) : g_strdup (self->model);
   SeedCheckpoint checkpoint = { 0 };
+  SeedStudentShape shape;
   SeedWeights *weights = NULL;
 
   if (number && !seed_generation_verify (self->model, number, model_files, error))
     return NULL;
-  if (!seed_checkpoint_load (
-          &checkpoint, path, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error))
+  if (!seed_student_load (&checkpoint, &shape, path, error))
     return NULL;
   if (same_shape (self, &checkpoint, error))
     weights = seed_weights_new (checkpoint.values, checkpoint.params.total,

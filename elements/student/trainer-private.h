@@ -20,6 +20,7 @@ typedef struct {
 
 struct _SeedTrainer {
   SeedTrainerConfig config;
+  char text_sha256[65];      /* "": none */
   SeedParams student_params; /* the beginning of params */
   SeedParams params;
   guint64 step;
@@ -39,6 +40,8 @@ struct _SeedTrainer {
   guint max_items;
   guint8 *mixed;      /* [2b, N, 3*P*P]; with mixup */
   gint32 *mixed_with; /* [b] */
+
+  SeedAnchorAlarms *alarms; /* with the objective anchors */
 
   guint generation; /* the last one saved or resumed; 0: none */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "student/generations.h"
+#include "student/student-files.h"
 #include "student/trainer-private.h"
 
 #define MODEL_FILE "model.safetensors"
@@ -123,6 +124,8 @@ make_metadata (const SeedTrainer *trainer)
       g_strdup_printf ("%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER
                        "x%016" G_GINT64_MODIFIER "x",
           s[0], s[1], s[2], s[3]));
+  if (*trainer->text_sha256)
+    g_hash_table_insert (metadata, g_strdup ("text-model"), g_strdup (trainer->text_sha256));
   g_hash_table_insert (
       metadata, g_strdup ("teachers"), g_strdup_printf ("%u", trainer->n_teachers));
   for (guint t = 0; t < trainer->n_teachers; t++) {
@@ -169,8 +172,8 @@ save_state (SeedTrainer *trainer, const char *folder, GError **error)
 static gboolean
 write_generation (SeedTrainer *trainer, const char *path, GError **error)
 {
-  return seed_checkpoint_save (path, &trainer->config.learner.shape.vit, &trainer->params,
-             trainer->ema, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error) &&
+  return seed_student_save (path, &trainer->config.learner.shape, &trainer->params, trainer->ema,
+             error) &&
          save_state (trainer, path, error);
 }
 
@@ -312,6 +315,20 @@ check_params (const Loader *loader, GError **error)
 }
 
 static gboolean
+check_text_model (const Loader *loader, GError **error)
+{
+  const char *sha256 = seed_safetensors_metadata (loader->st, "text-model");
+
+  if (g_str_equal (sha256 ? sha256 : "", loader->trainer->text_sha256))
+    return TRUE;
+  g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
+      "%s: the state was made with another text model; use the one it was made with, or another "
+      "checkpoint folder",
+      loader->path);
+  return FALSE;
+}
+
+static gboolean
 read_rng (const Loader *loader, GError **error)
 {
   const char *text = seed_safetensors_metadata (loader->st, "rng");
@@ -431,7 +448,7 @@ load_state (SeedTrainer *trainer, const char *path, GError **error)
   guint64 step;
 
   if (!st || !check_format (&loader, error) || !read_teachers (&loader, error) ||
-      !check_params (&loader, error) ||
+      !check_params (&loader, error) || !check_text_model (&loader, error) ||
       !metadata_number (&loader, "step", G_MAXINT64, &step, error) || !read_rng (&loader, error) ||
       !read_arrays (&loader, error) || !seed_trainer_read_probe_state (trainer, st, path, error))
     return FALSE;
@@ -535,41 +552,59 @@ seed_trainer_resume (
 }
 
 static gboolean
-same_network (const SeedTrainer *trainer, const SeedCheckpoint *checkpoint)
+same_tensors (const SeedParams *a, const SeedParams *b)
 {
-  const SeedParams *params = &trainer->student_params;
+  for (guint i = 0; a->n == b->n && i < a->n; i++) {
+    const SeedParam *x = &a->items[i], *y = &b->items[i];
 
-  if (checkpoint->params.n != params->n)
-    return FALSE;
-  for (guint i = 0; i < params->n; i++) {
-    const SeedParam *mine = &params->items[i];
-    const SeedParam *theirs = seed_params_lookup (&checkpoint->params, mine->name);
-
-    if (!theirs || theirs->n_dims != mine->n_dims ||
-        memcmp (theirs->shape, mine->shape, mine->n_dims * sizeof mine->shape[0]) != 0)
+    if (strcmp (x->name, y->name) != 0 || x->n_dims != y->n_dims ||
+        memcmp (x->shape, y->shape, x->n_dims * sizeof x->shape[0]) != 0)
       return FALSE;
   }
-  return TRUE;
+  return a->n == b->n;
+}
+
+/* Image anchors may be new to a student, and one that has them may go on without. */
+static gboolean
+same_network (const SeedTrainer *trainer, const SeedStudentShape *theirs)
+{
+  SeedStudentShape mine = trainer->config.learner.shape;
+  SeedParams a, b;
+  gboolean same;
+
+  mine.anchors = FALSE;
+  seed_params_init (&a);
+  seed_params_init (&b);
+  seed_student_append_params (&mine, &a);
+  mine = *theirs;
+  mine.anchors = FALSE;
+  seed_student_append_params (&mine, &b);
+  same = same_tensors (&a, &b);
+  seed_params_clear (&a);
+  seed_params_clear (&b);
+  return same;
 }
 
 gboolean
 seed_trainer_load_model (SeedTrainer *trainer, const char *folder, GError **error)
 {
   SeedCheckpoint checkpoint = { 0 };
+  SeedStudentShape shape;
   gboolean ok;
 
-  if (!seed_checkpoint_load (
-          &checkpoint, folder, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error))
+  if (!seed_student_load (&checkpoint, &shape, folder, error))
     return FALSE;
-  ok = same_network (trainer, &checkpoint);
+  ok = same_network (trainer, &shape);
   if (ok) {
     for (guint i = 0; i < trainer->student_params.n; i++) {
       const SeedParam *mine = &trainer->student_params.items[i];
+      const SeedParam *theirs = seed_params_lookup (&checkpoint.params, mine->name);
 
-      memcpy (trainer->values + mine->offset,
-          checkpoint.values + seed_params_lookup (&checkpoint.params, mine->name)->offset,
-          mine->size * sizeof (float));
+      if (theirs)
+        memcpy (trainer->values + mine->offset, checkpoint.values + theirs->offset,
+            mine->size * sizeof (float));
     }
+    seed_anchors_normalise_params (&trainer->params, trainer->values);
     memcpy (trainer->ema, trainer->values, trainer->params.total * sizeof (float));
   } else {
     g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,

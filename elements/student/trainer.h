@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "anchors/alarms.h"
 #include "student/learner.h"
 
 /*
@@ -20,6 +21,8 @@ typedef struct {
   double ema;          /* decay of the moving average, ramped from 0 */
   double mixup;        /* alpha of Beta (alpha, alpha); 0: images are not mixed */
   guint calibration;   /* frames that teachers' features are standardised by */
+  const char
+      *text_sha256; /* with captions: of the text model; a state resumes with the same alone */
 } SeedTrainerConfig;
 
 /* AdamW 0.9/0.95, weight decay 0.05, clip 1, EMA 0.996, lr 1e-4, warm-up 20 steps, no mixup,
@@ -40,6 +43,13 @@ typedef struct {
   const float *tokens;  /* [b, 2, grid^2, Dt]; NULL without */
 } SeedTrainerFeatures;
 
+/* What learning image anchors asks of a batch beside its words; see SeedAnchorTermBatch. */
+typedef struct {
+  const SeedAnchorsView *views; /* [b, 2]; view 0 is the reference */
+  const guint64 *frames;        /* [b] */
+  const guint64 *draws;         /* [b] */
+} SeedTrainerAnchors;
+
 /* A batch: words, and whatever there is to learn from. */
 typedef struct {
   guint b;
@@ -49,6 +59,7 @@ typedef struct {
   const gint32 *labels;                /* [b], -1: unlabelled; or NULL */
   const float *captions;               /* [b, text_dim] embeddings of texts, or NULL */
   const gboolean *has_caption;         /* [b]; NULL: all have */
+  const SeedTrainerAnchors *anchors;   /* or NULL */
 } SeedTrainerBatch;
 
 typedef struct {
@@ -56,7 +67,9 @@ typedef struct {
   gboolean learned; /* FALSE: the batch had nothing to learn from, nothing changed */
   SeedLearnerReport losses;
   double lr;
-  double grad_norm; /* before clipping */
+  double grad_norm;             /* before clipping */
+  SeedAnchorAlarmsState alarms; /* of the objective anchors; not part of what is saved */
+  guint raised;                 /* SeedAnchorAlarm flags that did not hold after the batch before */
 } SeedTrainerReport;
 
 typedef struct _SeedTrainer SeedTrainer;
@@ -145,8 +158,9 @@ gboolean
 seed_trainer_calibrate (SeedTrainer *trainer, const SeedTrainerBatch *batch, GError **error);
 
 /*
- * One step, 2 <= b <= max_items. SEED_ERROR_NUMERIC when loss or gradient is not finite,
- * SEED_ERROR_MISMATCH for a label beyond the classes; nothing has changed then.
+ * One step, 2 <= b <= max_items. After it anchors have unit length again. SEED_ERROR_NUMERIC when
+ * loss or gradient is not finite, SEED_ERROR_MISMATCH for a label beyond the classes; nothing has
+ * changed then.
  */
 gboolean seed_trainer_step (
     SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedTrainerReport *report, GError **error);
