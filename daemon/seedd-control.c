@@ -165,6 +165,17 @@ is_allowed (SeeddCall *call, zmq_msg_t *body, const SeedRpcMessage *request, GEr
   return FALSE;
 }
 
+/* A name that a peer gives itself (none of libzmq's own, which begin with 0) may be another's a
+ * moment later: the answer to one key must not reach the bearer of another. */
+static gboolean
+is_nameless (const SeeddCall *call)
+{
+  gsize size;
+  const guint8 *identity = g_bytes_get_data (call->identity, &size);
+
+  return !call->door->keys || (size > 0 && identity[0] == 0);
+}
+
 static void
 handle (SeeddDoor *door, zmq_msg_t *parts, guint n)
 {
@@ -177,6 +188,9 @@ handle (SeeddDoor *door, zmq_msg_t *parts, guint n)
   call->delimited = n == 3 && zmq_msg_size (&parts[1]) == 0;
   if (n != 2 && !call->delimited) {
     g_set_error (&error, SEED_RPC_ERROR, SEED_RPC_ERROR_REQUEST, "expected a message of one part");
+  } else if (!is_nameless (call)) {
+    g_set_error (&error, SEED_RPC_ERROR, SEED_RPC_ERROR_REQUEST,
+        "over tcp a socket may not name itself: leave its routing id (identity) unset");
   } else if (seed_rpc_parse_request (zmq_msg_data (body), zmq_msg_size (body), &request, &error)) {
     call->notification = request.id == NULL;
     good = is_allowed (call, body, &request, &error) && has_room (call, &error);

@@ -60,11 +60,13 @@ class Reader(Subscriber):
 
 
 @contextlib.contextmanager
-def connection(endpoint, kind, key=None, server=None, prefix=None):
+def connection(endpoint, kind, key=None, server=None, prefix=None, identity=None):
     socket = zmq.Context.instance().socket(kind)
     socket.linger = 0
     socket.sndhwm = 0  # subscriptions beyond it would be lost
     socket.rcvtimeo = int(LIMIT * 1000)
+    if identity:
+        socket.identity = identity
     if key:
         key.apply(socket, server)
     if prefix is not None:
@@ -328,6 +330,12 @@ def test_refused_at_the_door(folder):
                      "refusals")
             assert not any(socket.poll(0) for socket in sockets)
         daemon.wait_state("first", "running")
+        # the answer to one key must not be had by another under the same name
+        admin.authorize(daemon.admins, control="*")
+        wait_for(lambda: daemon.ask("status")["control"]["remote"]["keys"]["authorized"] == 2, "keys")
+        with connection(daemon.remote, zmq.DEALER, admin, daemon.server, identity=b"me") as socket:
+            error = call(socket, "list")["error"]
+            assert error["code"] == -32600 and "routing id" in error["message"], error
         daemon.stop()
 
 
