@@ -27,6 +27,8 @@ struct _SeedGate {
   guint64 generation; /* of the rights that peers have */
   gboolean mixed_up;  /* who sent what is not known until everything waiting was read */
   SeedGateStats stats;
+  SeedGateFunc func; /* of the call that is going on */
+  gpointer func_data;
 };
 
 static guint64
@@ -97,6 +99,17 @@ guard (SeedGate *gate, void *context, const SeedGateConfig *config, GError **err
       gate->zap, gate->socket, config->server, SEED_ZAP_RESULTS, &hook, error);
 }
 
+static void
+on_ended (GBytes *prefix, gpointer data)
+{
+  SeedGate *gate = data;
+  gsize size;
+  const void *bytes = g_bytes_get_data (prefix, &size);
+
+  if (gate->func)
+    gate->func (FALSE, bytes ? bytes : "", size, gate->func_data);
+}
+
 SeedGate *
 seed_gate_new (void *context, void *xpub, const SeedGateConfig *config, GError **error)
 {
@@ -106,6 +119,7 @@ seed_gate_new (void *context, void *xpub, const SeedGateConfig *config, GError *
   gate->local = config->local;
   gate->manual = config->zap != NULL && !config->local;
   gate->peers = seed_peers_new (&config->limits);
+  seed_peers_set_ended (gate->peers, on_ended, gate);
   if (set_options (gate, error) && (gate->local || guard (gate, context, config, error)))
     return gate;
   seed_gate_shut (gate);
@@ -311,6 +325,8 @@ seed_gate_receive (SeedGate *gate, SeedGateFunc func, gpointer data)
   zmq_msg_t message;
   int received;
 
+  gate->func = func;
+  gate->func_data = data;
   zmq_msg_init (&message);
   do {
     received = zmq_msg_recv (&message, gate->socket, ZMQ_DONTWAIT);

@@ -43,7 +43,7 @@ void seed_gate_shut (SeedGate *gate);
 /** NULL is allowed. */
 void seed_gate_free (SeedGate *gate);
 
-/** A subscription that was granted, or its end. */
+/** A subscription that was granted, or its end, also with its connection. May not call the gate. */
 typedef void (*SeedGateFunc) (gboolean begins, const void *prefix, gsize size, gpointer data);
 
 /**

@@ -8,6 +8,8 @@ struct _SeedPeers {
   GHashTable *by_number; /* guint64 -> SeedPeer, owned */
   GHashTable *by_fd;     /* fd -> SeedPeer */
   SeedPeersStats stats;
+  SeedPeersFunc ended;
+  gpointer ended_data;
 };
 
 gboolean
@@ -44,6 +46,13 @@ seed_peers_new (const SeedPeersLimits *limits)
   peers->by_number = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, peer_free);
   peers->by_fd = g_hash_table_new (NULL, NULL);
   return peers;
+}
+
+void
+seed_peers_set_ended (SeedPeers *peers, SeedPeersFunc func, gpointer data)
+{
+  peers->ended = func;
+  peers->ended_data = data;
 }
 
 void
@@ -100,9 +109,14 @@ void
 seed_peers_remove_fd (SeedPeers *peers, int fd)
 {
   SeedPeer *peer = seed_peers_on_fd (peers, fd);
+  GHashTableIter iter;
+  gpointer prefix;
 
   if (!peer)
     return;
+  g_hash_table_iter_init (&iter, peer->granted);
+  while (peers->ended && g_hash_table_iter_next (&iter, &prefix, NULL))
+    peers->ended (prefix, peers->ended_data);
   peers->stats.peers--;
   peers->stats.subscriptions -= g_hash_table_size (peer->granted);
   peers->stats.asked -= g_hash_table_size (peer->asked);

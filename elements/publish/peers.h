@@ -34,6 +34,9 @@ gboolean seed_subscription_parse (const void *data, gsize size, SeedSubscription
 
 SeedPeers *seed_peers_new (const SeedPeersLimits *limits);
 void seed_peers_free (SeedPeers *peers);
+/** @func is called for each prefix that was granted to a peer which is forgotten. */
+typedef void (*SeedPeersFunc) (GBytes *prefix, gpointer data);
+void seed_peers_set_ended (SeedPeers *peers, SeedPeersFunc func, gpointer data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedPeers, seed_peers_free)
 
 /** One connection. */

@@ -32,6 +32,8 @@ struct _SeedWatch {
   SeedWatchStats stats;
 };
 
+static void read_events (SeedWatch *watch);
+
 SeedWatch *
 seed_watch_new (void *context, void *socket, guint max_connections, GError **error)
 {
@@ -54,8 +56,10 @@ seed_watch_new (void *context, void *socket, guint max_connections, GError **err
       zmq_setsockopt (watch->monitor, ZMQ_RCVHWM, &unlimited, sizeof unlimited) == 0 &&
       zmq_socket_monitor (socket, address, EVENTS) == 0 &&
       zmq_connect (watch->monitor, address) == 0 &&
-      zmq_getsockopt (watch->monitor, ZMQ_FD, &watch->events_fd, &size) == 0)
+      zmq_getsockopt (watch->monitor, ZMQ_FD, &watch->events_fd, &size) == 0) {
+    read_events (watch); /* events_fd becomes readable only for who has seen nothing there before */
     return watch;
+  }
   g_set_error (
       error, SEED_ERROR, SEED_ERROR_IO, "cannot watch the connections: %s", zmq_strerror (errno));
   seed_watch_free (watch);
