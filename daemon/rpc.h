@@ -28,6 +28,7 @@ typedef enum {
   SEED_RPC_ERROR_NO_GRAPH = -32001,    /* no graph, node or stream of that name */
   SEED_RPC_ERROR_NOT_RUNNING = -32002, /* the graph would have to run, or does not answer */
   SEED_RPC_ERROR_BUSY = -32003,        /* too many requests wait already */
+  SEED_RPC_ERROR_NOT_ALLOWED = -32004, /* the caller's key has no right to the method */
 } SeedRpcErrorCode;
 
 typedef struct {

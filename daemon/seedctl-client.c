@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include <seed/curve.h>
+
 #include "publish/endpoint.h"
 #include "publish/json-tree.h"
 #include "rpc.h"
@@ -25,6 +27,10 @@ seedctl_client_add_options (SeedctlClient *client, GOptionEntry *entries)
     { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &client->timeout,
         "End with status 3 after so long without an answer (default: 120)", "SECONDS" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &client->json, "Print JSON", NULL },
+    { "server-key", 0, 0, G_OPTION_ARG_FILENAME, &client->server_key,
+        "File with the daemon's public key, for a tcp endpoint", "FILE" },
+    { "client-key", 0, 0, G_OPTION_ARG_FILENAME, &client->client_key,
+        "File with the own key pair, for a tcp endpoint (see seedctl keygen)", "FILE" },
   };
 
   memcpy (entries, options, sizeof options);
@@ -75,6 +81,113 @@ is_served (const SeedctlClient *client, int *code)
   return FALSE;
 }
 
+/* Over tcp the daemon asks for keys, on its own socket it does not: either way, the other would
+ * wait for ever. */
+static gboolean
+has_keys (const SeedctlClient *client, int *code)
+{
+  gboolean tcp = g_str_has_prefix (client->control, "tcp://");
+
+  if (!client->server_key == !tcp && !client->client_key == !tcp)
+    return TRUE;
+  *code = SEEDCTL_USAGE;
+  if (tcp)
+    seedctl_complain (client->name,
+        "%s: control over tcp needs --server-key, the daemon's public key, and --client-key, the "
+        "own pair",
+        client->control);
+  else
+    seedctl_complain (client->name,
+        "%s: --server-key and --client-key are for a tcp endpoint; say which with --control",
+        client->control);
+  return FALSE;
+}
+
+static guint16
+read_event (void *monitor)
+{
+  guint16 event = 0;
+  zmq_msg_t part;
+  int more = 1;
+
+  for (gboolean first = TRUE; more; first = FALSE) {
+    zmq_msg_init (&part);
+    if (zmq_msg_recv (&part, monitor, ZMQ_DONTWAIT) < 0) {
+      zmq_msg_close (&part);
+      return 0;
+    }
+    if (first && zmq_msg_size (&part) >= sizeof event)
+      memcpy (&event, zmq_msg_data (&part), sizeof event);
+    more = zmq_msg_more (&part);
+    zmq_msg_close (&part);
+  }
+  return event;
+}
+
+/* ZeroMQ tries for ever; a person is told at once. 0 when the daemon took the key. */
+static int
+await_handshake (SeedctlClient *client, void *monitor)
+{
+  gint64 until = g_get_monotonic_time () + (gint64) (client->timeout * G_USEC_PER_SEC), left_ms;
+  zmq_pollitem_t item = { .socket = monitor, .events = ZMQ_POLLIN };
+
+  while ((left_ms = (until - g_get_monotonic_time () + 999) / 1000) > 0) {
+    if (zmq_poll (&item, 1, (long) left_ms) <= 0)
+      continue;
+    switch (read_event (monitor)) {
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+      return 0;
+    case ZMQ_EVENT_CLOSED:
+    case ZMQ_EVENT_CONNECT_RETRIED:
+      seedctl_complain (client->name, "no daemon at %s", client->control);
+      return SEEDCTL_NOBODY;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+    case ZMQ_EVENT_DISCONNECTED:
+      seedctl_complain (client->name,
+          "%s refuses the key %s, or %s is not its own: the key must be in its folder of "
+          "authorized "
+          "keys, with control rights",
+          client->control, client->client_key, client->server_key);
+      return SEEDCTL_REFUSED;
+    default:
+      break;
+    }
+  }
+  seedctl_complain (
+      client->name, "%s does not answer within %g s", client->control, client->timeout);
+  return SEEDCTL_NOBODY;
+}
+
+static gboolean
+connect_with_keys (SeedctlClient *client, int *code)
+{
+  static const char address[] = "inproc://seedctl-handshake";
+  const int linger = 0, ipv6 = seed_endpoint_is_ipv6 (client->control);
+  g_autoptr (GError) error = NULL;
+  void *monitor;
+
+  *code = SEEDCTL_REFUSED;
+  if (!seed_curve_apply_client (client->socket, client->server_key, client->client_key, &error)) {
+    seedctl_complain (client->name, "%s", error->message);
+    return FALSE;
+  }
+  monitor = zmq_socket (seed_zmq_context_ref (), ZMQ_PAIR);
+  if (monitor && zmq_setsockopt (monitor, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
+      zmq_setsockopt (client->socket, ZMQ_IPV6, &ipv6, sizeof ipv6) == 0 &&
+      zmq_socket_monitor (client->socket, address, ZMQ_EVENT_ALL) == 0 &&
+      zmq_connect (monitor, address) == 0 && zmq_connect (client->socket, client->control) == 0)
+    *code = await_handshake (client, monitor);
+  else
+    seedctl_complain (client->name, "%s: %s", client->control, zmq_strerror (errno));
+  zmq_socket_monitor (client->socket, NULL, 0);
+  if (monitor)
+    zmq_close (monitor);
+  seed_zmq_context_unref ();
+  return *code == 0;
+}
+
 static gboolean
 open_socket (SeedctlClient *client, int *code)
 {
@@ -90,12 +203,15 @@ open_socket (SeedctlClient *client, int *code)
   signal (SIGPIPE, SIG_IGN);
   if (!client->control)
     client->control = default_control ();
-  if (!is_served (client, code))
+  if (!has_keys (client, code) || !is_served (client, code))
     return FALSE;
   client->socket = zmq_socket (seed_zmq_context_ref (), ZMQ_DEALER);
-  if (client->socket && zmq_setsockopt (client->socket, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
-      zmq_connect (client->socket, client->control) == 0)
-    return TRUE;
+  if (client->socket && zmq_setsockopt (client->socket, ZMQ_LINGER, &linger, sizeof linger) == 0) {
+    if (client->client_key)
+      return connect_with_keys (client, code);
+    if (zmq_connect (client->socket, client->control) == 0)
+      return TRUE;
+  }
   seedctl_complain (client->name, "%s: %s", client->control, zmq_strerror (errno));
   *code = SEEDCTL_REFUSED;
   return FALSE;
@@ -109,6 +225,8 @@ seedctl_client_clear (SeedctlClient *client)
     seed_zmq_context_unref ();
   }
   g_free (client->control);
+  g_free (client->server_key);
+  g_free (client->client_key);
   memset (client, 0, sizeof *client);
 }
 

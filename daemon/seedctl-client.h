@@ -11,6 +11,8 @@ typedef struct {
   char *control;    /* --control, or NULL */
   double timeout;   /* --timeout: seconds */
   gboolean json;    /* --json */
+  char *server_key; /* --server-key: file, with a tcp endpoint */
+  char *client_key; /* --client-key */
   void *socket;
 } SeedctlClient;
 
@@ -19,7 +21,7 @@ typedef struct {
     .name = (subcommand), .timeout = 120                                                           \
   }
 
-#define SEEDCTL_CLIENT_N_OPTIONS 3
+#define SEEDCTL_CLIENT_N_OPTIONS 5
 /* The options all of them have, in @entries from its beginning; one more entry ends the list. */
 void seedctl_client_add_options (SeedctlClient *client, GOptionEntry *entries);
 

@@ -28,6 +28,10 @@ static const struct {
   { "stream", "add, remove or list streams of a running graph", seedctl_stream },
   { "promote", "let candidate weights serve", seedctl_promote },
   { "rollback", "let the previous weights serve again", seedctl_rollback },
+  { "keygen", "make a key pair for encrypted results and control", seedctl_keygen },
+  { "eval", "measure a model on images, clips or predictions", seedctl_eval },
+  { "model", "tell what a model folder is, export or convert it", seedctl_model },
+  { "plot", "draw the training of runs as SVG", seedctl_plot },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },
   { "version", "print the version", seedctl_version },
 };

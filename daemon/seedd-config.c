@@ -28,15 +28,27 @@ typedef struct {
 static const Field top_fields[] = {
   { "graphs", PATH, AT (SeeddConfig, graphs) },
   { "enable", NAMES, AT (SeeddConfig, enabled) },
-  { "results", TEXT, AT (SeeddConfig, results) },
-  { "insecure", BOOLEAN, AT (SeeddConfig, insecure) },
   { "hwm", INTEGER, AT (SeeddConfig, hwm), 1, 1e6 },
-  { "control", TEXT, AT (SeeddConfig, control) },
-  { "http", TEXT, AT (SeeddConfig, http) },
   { "runtime", PATH, AT (SeeddConfig, runtime) },
   { "state", PATH, AT (SeeddConfig, state) },
   { "start-limit", SECONDS, AT (SeeddConfig, start_limit_s), 0.1, DAY },
   { "stop-limit", SECONDS, AT (SeeddConfig, stop_limit_s), 0.1, DAY },
+};
+static const Field results_fields[] = {
+  { "endpoint", TEXT, AT (SeeddConfig, results) },
+  { "server-key", PATH, AT (SeeddConfig, results_server_key) },
+  { "authorized", PATH, AT (SeeddConfig, results_authorized) },
+  { "insecure", BOOLEAN, AT (SeeddConfig, insecure) },
+};
+static const Field control_fields[] = {
+  { "endpoint", TEXT, AT (SeeddConfig, control) },
+  { "remote", TEXT, AT (SeeddConfig, remote) },
+  { "server-key", PATH, AT (SeeddConfig, control_server_key) },
+  { "authorized", PATH, AT (SeeddConfig, control_authorized) },
+};
+static const Field http_fields[] = {
+  { "endpoint", TEXT, AT (SeeddConfig, http) },
+  { "insecure", BOOLEAN, AT (SeeddConfig, http_insecure) },
 };
 static const Field restart_fields[] = {
   { "initial", SECONDS, AT (SeeddConfig, backoff_s), 0.01, DAY },
@@ -309,6 +321,20 @@ read_section (const Reader *reader, const SeedYaml *yaml, const char *where, con
   }
 }
 
+/* A mapping, or in short the endpoint alone, which is the first of @fields. */
+static void
+read_socket (const Reader *reader, const SeedYaml *yaml, const char *where, const Field *fields,
+    guint n, SeeddConfig *config)
+{
+  if (yaml->kind == SEED_YAML_MAPPING) {
+    read_section (reader, yaml, where, fields, n, config);
+  } else if (yaml->kind == SEED_YAML_SCALAR && !seed_yaml_is_null (yaml) && *yaml->text) {
+    read_field (reader, yaml, &fields[0], config);
+  } else {
+    report_expected (reader, yaml, where, "an endpoint, or a mapping");
+  }
+}
+
 static GHashTable *
 copy_set (GHashTable *from)
 {
@@ -362,8 +388,8 @@ read_limits (const Reader *reader, const SeedYaml *yaml, SeeddConfig *config)
 static void
 read_top (const Reader *reader, const SeedYaml *root, SeeddConfig *config)
 {
-  static const char *const sections[] = { "version", "restart", "heartbeat", "defaults", "limits",
-    NULL };
+  static const char *const sections[] = { "version", "results", "control", "http", "restart",
+    "heartbeat", "defaults", "limits", NULL };
   const SeedYaml *version = seed_yaml_lookup (root, "version", NULL), *section;
 
   if (!version)
@@ -381,6 +407,12 @@ read_top (const Reader *reader, const SeedYaml *root, SeeddConfig *config)
       report_unknown (
           reader, key, "configuration", top_fields, G_N_ELEMENTS (top_fields), sections);
   }
+  if ((section = seed_yaml_lookup (root, "results", NULL)))
+    read_socket (reader, section, "results", results_fields, G_N_ELEMENTS (results_fields), config);
+  if ((section = seed_yaml_lookup (root, "control", NULL)))
+    read_socket (reader, section, "control", control_fields, G_N_ELEMENTS (control_fields), config);
+  if ((section = seed_yaml_lookup (root, "http", NULL)))
+    read_socket (reader, section, "http", http_fields, G_N_ELEMENTS (http_fields), config);
   if ((section = seed_yaml_lookup (root, "restart", NULL)))
     read_section (
         reader, section, "restart", restart_fields, G_N_ELEMENTS (restart_fields), config);
@@ -396,15 +428,71 @@ read_top (const Reader *reader, const SeedYaml *root, SeeddConfig *config)
 
 /* Open to this machine alone unless somebody wrote that it may be more. */
 static void
-check_http (const Reader *reader, const SeedYaml *http, const SeeddConfig *config)
+check_http (const Reader *reader, const SeedYaml *section, const SeeddConfig *config)
 {
-  g_autofree char *endpoint = g_strconcat ("tcp://", config->http, NULL), *good = NULL;
+  const SeedYaml *value =
+      section->kind == SEED_YAML_MAPPING ? seed_yaml_lookup (section, "endpoint", NULL) : section;
+  g_autofree char *endpoint = NULL, *good = NULL;
   g_autoptr (GError) error = NULL;
 
-  good = seed_endpoint_for_bind (endpoint, config->insecure, &error);
+  if (!value) {
+    seed_diagnostics_add (reader->diagnostics, section->mark, "http: 'endpoint' is missing");
+    return;
+  }
+  endpoint = g_strconcat ("tcp://", config->http, NULL);
+  good = seed_endpoint_for_bind (endpoint, config->http_insecure, &error);
   if (!good)
-    seed_diagnostics_add (reader->diagnostics, http->mark,
+    seed_diagnostics_add (reader->diagnostics, value->mark,
         "'http': expected ADDRESS:PORT as in 127.0.0.1:9570: %s", error->message);
+}
+
+static void
+check_keys (const Reader *reader, const SeedYaml *section, const char *where,
+    const char *server_key, const char *authorized)
+{
+  if (!server_key != !authorized)
+    seed_diagnostics_add (reader->diagnostics, section->mark,
+        "%s: 'server-key' and 'authorized' belong together: the own key pair, and the folder of "
+        "the public keys that may connect; '%s' is missing",
+        where, server_key ? "authorized" : "server-key");
+}
+
+static void
+check_results (const Reader *reader, const SeedYaml *section, const SeeddConfig *config)
+{
+  check_keys (reader, section, "results", config->results_server_key, config->results_authorized);
+  if (config->insecure && config->results_server_key)
+    seed_diagnostics_add (reader->diagnostics, section->mark,
+        "results: 'insecure' is for an endpoint without keys; take it or the keys out");
+}
+
+/* Where an endpoint of the control section has the wrong transport, @scheme being the right one. */
+static void
+check_transport (const Reader *reader, const SeedYaml *section, const char *key,
+    const char *endpoint, const char *scheme, const char *expected)
+{
+  const SeedYaml *value =
+      section->kind == SEED_YAML_MAPPING ? seed_yaml_lookup (section, key, NULL) : section;
+
+  if (endpoint && value && !g_str_has_prefix (endpoint, scheme))
+    report_expected (reader, value, section->kind == SEED_YAML_MAPPING ? key : "control", expected);
+}
+
+static void
+check_control (const Reader *reader, const SeedYaml *section, const SeeddConfig *config)
+{
+  check_transport (reader, section, "endpoint", config->control, "ipc:///",
+      "ipc:///PATH; other machines reach 'remote', which has keys");
+  if (config->remote)
+    check_transport (reader, section, "remote", config->remote, "tcp://", "tcp://ADDRESS:PORT");
+  check_keys (reader, section, "control", config->control_server_key, config->control_authorized);
+  if (config->remote && !config->control_server_key && !config->control_authorized)
+    seed_diagnostics_add (reader->diagnostics, section->mark,
+        "control: 'remote' needs keys: 'server-key' and 'authorized'");
+  if (!config->remote && config->control_server_key)
+    seed_diagnostics_add (reader->diagnostics, section->mark,
+        "control: the keys are for 'remote', which is missing; the ipc socket is guarded by its "
+        "mode");
 }
 
 static void
@@ -412,7 +500,11 @@ check_together (const Reader *reader, const SeedYaml *root, const SeeddConfig *c
 {
   const SeedYaml *section;
 
-  if (config->http && (section = seed_yaml_lookup (root, "http", NULL)))
+  if ((section = seed_yaml_lookup (root, "results", NULL)))
+    check_results (reader, section, config);
+  if ((section = seed_yaml_lookup (root, "control", NULL)))
+    check_control (reader, section, config);
+  if ((section = seed_yaml_lookup (root, "http", NULL)))
     check_http (reader, section, config);
   if (config->backoff_max_s < config->backoff_s &&
       (section = seed_yaml_lookup (root, "restart", NULL)))
@@ -498,7 +590,12 @@ seedd_config_free (SeeddConfig *config)
   g_free (config->graphs);
   g_clear_pointer (&config->enabled, g_ptr_array_unref);
   g_free (config->results);
+  g_free (config->results_server_key);
+  g_free (config->results_authorized);
   g_free (config->control);
+  g_free (config->remote);
+  g_free (config->control_server_key);
+  g_free (config->control_authorized);
   g_free (config->http);
   g_free (config->runtime);
   g_free (config->state);

@@ -25,13 +25,18 @@ typedef struct {
   char *graphs;       /* folder of NAME.yaml */
   GPtrArray *enabled; /* names in the order to start them; NULL: all, in the order of their names */
   char *results;      /* public endpoint of results */
-  gboolean insecure;  /* results and http may be bound where other machines reach them */
-  gint64 hwm;         /* messages queued for each graph and each subscriber */
-  char *control;      /* endpoint of the control socket; NULL: "control" in the runtime folder */
-  char *http;         /* HOST:PORT of metrics and health, or NULL */
-  char *runtime;      /* folder of sockets and the lock */
-  char *state;        /* folder of what outlives the daemon: last good graph files */
-  double backoff_s;   /* first pause before a restart */
+  gboolean insecure;  /* results may be bound where other machines reach them */
+  char *results_server_key; /* file with the key pair; NULL: results are open */
+  char *results_authorized; /* with it: folder of public keys and their rights */
+  gint64 hwm;               /* messages queued for each graph and each subscriber */
+  char *control;            /* ipc endpoint of control; NULL: "control" in the runtime folder */
+  char *remote;             /* tcp endpoint of control, always with keys, or NULL */
+  char *control_server_key, *control_authorized;
+  char *http;             /* HOST:PORT of metrics and health, or NULL */
+  gboolean http_insecure; /* it may be bound where other machines reach it */
+  char *runtime;          /* folder of sockets and the lock */
+  char *state;            /* folder of what outlives the daemon: last good graph files */
+  double backoff_s;       /* first pause before a restart */
   double backoff_max_s;
   double healthy_s;     /* of running after which the next pause is the first one again */
   double heartbeat_s;   /* between two heartbeats of a graph */

@@ -1,100 +1,69 @@
 /* SPDX-License-Identifier: MIT */
-#include "seedd-control.h"
+#include "seedd-control-private.h"
 
 #include <errno.h>
-#include <glib-unix.h>
-#include <glib/gstdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zmq.h>
-
-#include <seed/error.h>
-
-#include "publish/endpoint.h"
 
 #define MAX_PARTS 3u /* identity, a REQ's empty part, the request */
 #define MAX_TURN 64u /* requests in one turn of the main loop */
-#define QUEUE_IN 8   /* messages of a peer that wait to be read */
-#define LINGER_MS 200
 
 struct _SeeddControl {
-  void *socket;
-  char *path;
+  SeeddDoor local, remote;
   SeeddDispatch dispatch;
   gpointer data;
-  guint source, again;
-  GHashTable *peers; /* identity (GBytes) -> unanswered calls */
   guint waiting;
-  guint64 requests, errors, dropped;
+  guint64 requests, errors, dropped, denied;
 };
 
 struct _SeeddCall {
   SeeddControl *control;
+  SeeddDoor *door; /* that it came through */
   GBytes *identity;
   gboolean delimited; /* of a REQ, which expects an empty part first */
   gboolean notification;
   JsonNode *id;
 };
 
-static gboolean on_readable (gint fd, GIOCondition condition, gpointer data);
-
 /* ---- replies ---- */
 
 static gboolean
-send_part (SeeddControl *control, const void *data, gsize size, gboolean more)
+send_part (SeeddDoor *door, const void *data, gsize size, gboolean more)
 {
   int sent;
 
   do
-    sent = zmq_send (control->socket, data, size, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+    sent = zmq_send (door->socket, data, size, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
   while (sent < 0 && errno == EINTR);
   return sent >= 0;
-}
-
-static gboolean
-on_again (gpointer data)
-{
-  SeeddControl *control = data;
-
-  control->again = 0;
-  on_readable (0, 0, control);
-  return G_SOURCE_REMOVE;
-}
-
-/* The socket's descriptor tells of a change once; sending may have used that up. */
-static void
-look_again (SeeddControl *control)
-{
-  if (!control->again)
-    control->again = g_idle_add (on_again, control);
 }
 
 /* A peer that is gone or does not read its replies loses them. */
 static void
 send_reply (SeeddCall *call, const char *text)
 {
-  SeeddControl *control = call->control;
+  SeeddDoor *door = call->door;
   gsize size;
   const void *identity = g_bytes_get_data (call->identity, &size);
 
-  if (!send_part (control, identity, size, TRUE) ||
-      (call->delimited && !send_part (control, "", 0, TRUE)) ||
-      !send_part (control, text, strlen (text), FALSE))
-    control->dropped++;
-  look_again (control);
+  if (!send_part (door, identity, size, TRUE) ||
+      (call->delimited && !send_part (door, "", 0, TRUE)) ||
+      !send_part (door, text, strlen (text), FALSE))
+    call->control->dropped++;
+  seedd_door_look_again (door);
 }
 
 static void
 call_free (SeeddCall *call)
 {
-  SeeddControl *control = call->control;
-  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (control->peers, call->identity));
+  GHashTable *peers = call->door->peers;
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (peers, call->identity));
 
-  control->waiting--;
+  call->control->waiting--;
   if (n > 1)
-    g_hash_table_replace (control->peers, g_bytes_ref (call->identity), GUINT_TO_POINTER (n - 1));
+    g_hash_table_replace (peers, g_bytes_ref (call->identity), GUINT_TO_POINTER (n - 1));
   else
-    g_hash_table_remove (control->peers, call->identity);
+    g_hash_table_remove (peers, call->identity);
   g_clear_pointer (&call->id, json_node_unref);
   g_bytes_unref (call->identity);
   g_free (call);
@@ -131,7 +100,7 @@ seedd_call_reply (SeeddCall *call, JsonNode *result)
 
 /* Takes the parts' count of one message. FALSE when there is none. */
 static gboolean
-receive (SeeddControl *control, zmq_msg_t *parts, guint *n)
+receive (SeeddDoor *door, zmq_msg_t *parts, guint *n)
 {
   gboolean more = TRUE;
 
@@ -140,7 +109,7 @@ receive (SeeddControl *control, zmq_msg_t *parts, guint *n)
     zmq_msg_t part;
 
     zmq_msg_init (&part);
-    if (zmq_msg_recv (&part, control->socket, ZMQ_DONTWAIT) < 0) {
+    if (zmq_msg_recv (&part, door->socket, ZMQ_DONTWAIT) < 0) {
       zmq_msg_close (&part);
       if (errno == EINTR)
         continue;
@@ -157,17 +126,18 @@ receive (SeeddControl *control, zmq_msg_t *parts, guint *n)
 }
 
 static SeeddCall *
-call_new (SeeddControl *control, zmq_msg_t *identity)
+call_new (SeeddDoor *door, zmq_msg_t *identity)
 {
   SeeddCall *call = g_new0 (SeeddCall, 1);
   guint n;
 
-  call->control = control;
+  call->control = door->control;
+  call->door = door;
   call->identity = g_bytes_new (zmq_msg_data (identity), zmq_msg_size (identity));
-  n = GPOINTER_TO_UINT (g_hash_table_lookup (control->peers, call->identity));
-  g_hash_table_replace (control->peers, g_bytes_ref (call->identity), GUINT_TO_POINTER (n + 1));
-  control->waiting++;
-  control->requests++;
+  n = GPOINTER_TO_UINT (g_hash_table_lookup (door->peers, call->identity));
+  g_hash_table_replace (door->peers, g_bytes_ref (call->identity), GUINT_TO_POINTER (n + 1));
+  door->control->waiting++;
+  door->control->requests++;
   return call;
 }
 
@@ -177,7 +147,7 @@ has_room (const SeeddCall *call, GError **error)
   const SeeddControl *control = call->control;
 
   if (control->waiting <= SEEDD_CONTROL_MAX_ALL &&
-      GPOINTER_TO_UINT (g_hash_table_lookup (control->peers, call->identity)) <=
+      GPOINTER_TO_UINT (g_hash_table_lookup (call->door->peers, call->identity)) <=
           SEEDD_CONTROL_MAX_CALLS)
     return TRUE;
   g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_BUSY,
@@ -186,128 +156,83 @@ has_room (const SeeddCall *call, GError **error)
   return FALSE;
 }
 
-static void
-handle (SeeddControl *control, zmq_msg_t *parts, guint n)
+static gboolean
+is_allowed (SeeddCall *call, zmq_msg_t *body, const SeedRpcMessage *request, GError **error)
 {
-  SeeddCall *call = call_new (control, &parts[0]);
+  if (seedd_door_allows (call->door, body, request->method, error))
+    return TRUE;
+  call->control->denied++;
+  return FALSE;
+}
+
+/* A name that a peer gives itself (none of libzmq's own, which begin with 0) may be another's a
+ * moment later: the answer to one key must not reach the bearer of another. */
+static gboolean
+is_nameless (const SeeddCall *call)
+{
+  gsize size;
+  const guint8 *identity = g_bytes_get_data (call->identity, &size);
+
+  return !call->door->keys || (size > 0 && identity[0] == 0);
+}
+
+static void
+handle (SeeddDoor *door, zmq_msg_t *parts, guint n)
+{
+  SeeddCall *call = call_new (door, &parts[0]);
   g_auto (SeedRpcMessage) request = { 0 };
   g_autoptr (GError) error = NULL;
   zmq_msg_t *body = n > 1 ? &parts[MIN (n, MAX_PARTS) - 1] : NULL;
-  gboolean good;
+  gboolean good = FALSE;
 
   call->delimited = n == 3 && zmq_msg_size (&parts[1]) == 0;
   if (n != 2 && !call->delimited) {
     g_set_error (&error, SEED_RPC_ERROR, SEED_RPC_ERROR_REQUEST, "expected a message of one part");
-    good = FALSE;
-  } else {
-    good = seed_rpc_parse_request (zmq_msg_data (body), zmq_msg_size (body), &request, &error) &&
-           has_room (call, &error);
+  } else if (!is_nameless (call)) {
+    g_set_error (&error, SEED_RPC_ERROR, SEED_RPC_ERROR_REQUEST,
+        "over tcp a socket may not name itself: leave its routing id (identity) unset");
+  } else if (seed_rpc_parse_request (zmq_msg_data (body), zmq_msg_size (body), &request, &error)) {
+    call->notification = request.id == NULL;
+    good = is_allowed (call, body, &request, &error) && has_room (call, &error);
   }
   if (request.id)
     call->id = json_node_copy (request.id);
-  if (!good) {
+  if (good)
+    door->control->dispatch (door->control->data, call, &request);
+  else
     seedd_call_fail (call, error);
-    return;
-  }
-  call->notification = request.id == NULL;
-  control->dispatch (control->data, call, &request);
 }
 
-static gboolean
-on_readable (gint fd, GIOCondition condition, gpointer data)
+void
+seedd_control_serve (SeeddDoor *door)
 {
-  SeeddControl *control = data;
-
   for (guint i = 0; i < MAX_TURN; i++) {
     zmq_msg_t parts[MAX_PARTS];
     guint n;
 
-    if (!receive (control, parts, &n))
-      return G_SOURCE_CONTINUE;
-    handle (control, parts, n);
+    if (!receive (door, parts, &n))
+      return;
+    handle (door, parts, n);
     for (guint j = 0; j < MIN (n, MAX_PARTS); j++)
       zmq_msg_close (&parts[j]);
   }
-  look_again (control);
-  return G_SOURCE_CONTINUE;
+  seedd_door_look_again (door);
 }
 
 /* ---- life ---- */
 
-static gboolean
-set_options (void *socket)
-{
-  const struct {
-    int option, value;
-  } options[] = {
-    { ZMQ_SNDHWM, SEEDD_CONTROL_MAX_CALLS }, { ZMQ_RCVHWM, QUEUE_IN }, { ZMQ_LINGER, LINGER_MS },
-    { ZMQ_ROUTER_MANDATORY, 1 }, /* a reply nobody takes is an error, so that it can be counted */
-  };
-  gint64 max_message = SEEDD_CONTROL_MAX_MESSAGE;
-
-  for (guint i = 0; i < G_N_ELEMENTS (options); i++) {
-    if (zmq_setsockopt (socket, options[i].option, &options[i].value, sizeof (int)) < 0)
-      return FALSE;
-  }
-  return zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) == 0;
-}
-
-/* Nothing that guards a TCP socket is set here; whoever adds it lets its endpoints in. */
-static gboolean
-bind_socket (SeeddControl *control, const char *endpoint, GError **error)
-{
-  g_autofree char *checked = NULL;
-  mode_t before;
-  int bound;
-
-  if (!seed_endpoint_ipc_path (endpoint)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
-        "control: endpoint \"%s\": expected ipc:///PATH", endpoint);
-    return FALSE;
-  }
-  checked = seed_endpoint_for_bind (endpoint, FALSE, error);
-  if (!checked) {
-    g_prefix_error (error, "control: ");
-    return FALSE;
-  }
-  before = umask (0117); /* never open to all, not even for a moment */
-  bound = zmq_bind (control->socket, checked);
-  umask (before);
-  if (bound == 0)
-    control->path = g_strdup (seed_endpoint_ipc_path (checked));
-  if (bound < 0 || chmod (control->path, 0660) < 0) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "control: endpoint \"%s\" cannot be bound: %s",
-        endpoint, zmq_strerror (errno));
-    return FALSE;
-  }
-  return TRUE;
-}
-
 SeeddControl *
-seedd_control_new (const char *endpoint, SeeddDispatch dispatch, gpointer data, GError **error)
+seedd_control_new (
+    const SeeddControlConfig *config, SeeddDispatch dispatch, gpointer data, GError **error)
 {
   g_autoptr (SeeddControl) control = g_new0 (SeeddControl, 1);
-  int fd;
-  gsize size = sizeof fd;
 
   control->dispatch = dispatch;
   control->data = data;
-  control->peers =
-      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
-  control->socket = zmq_socket (seed_zmq_context_ref (), ZMQ_ROUTER);
-  if (!control->socket || !set_options (control->socket)) {
-    g_set_error (
-        error, SEED_ERROR, SEED_ERROR_IO, "control: no socket to be had: %s", zmq_strerror (errno));
+  control->local.control = control->remote.control = control;
+  if (!seedd_door_open_local (&control->local, config->endpoint, error) ||
+      (config->remote && !seedd_door_open_remote (&control->remote, config, error)))
     return NULL;
-  }
-  if (!bind_socket (control, endpoint, error))
-    return NULL;
-  if (zmq_getsockopt (control->socket, ZMQ_FD, &fd, &size) < 0) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "control: %s", zmq_strerror (errno));
-    return NULL;
-  }
-  control->source = g_unix_fd_add (fd, G_IO_IN, on_readable, control);
-  look_again (control);
   return g_steal_pointer (&control);
 }
 
@@ -316,18 +241,31 @@ seedd_control_free (SeeddControl *control)
 {
   if (!control)
     return;
-  if (control->source)
-    g_source_remove (control->source);
-  if (control->again)
-    g_source_remove (control->again);
-  if (control->socket)
-    zmq_close (control->socket);
-  seed_zmq_context_unref ();
-  if (control->path)
-    g_unlink (control->path); /* libzmq leaves it */
-  g_hash_table_unref (control->peers);
-  g_free (control->path);
+  seedd_door_close (&control->remote);
+  seedd_door_close (&control->local);
   g_free (control);
+}
+
+const char *
+seedd_control_remote (const SeeddControl *control)
+{
+  return control->remote.endpoint;
+}
+
+static JsonObject *
+describe_remote (const SeeddDoor *door, guint64 denied)
+{
+  JsonObject *object = json_object_new ();
+  SeedWatchStats stats;
+
+  seed_watch_get_stats (door->watch, &stats);
+  json_object_set_string_member (object, "endpoint", door->endpoint);
+  json_object_set_int_member (object, "connections", (gint64) stats.open);
+  json_object_set_int_member (object, "turned_away", (gint64) stats.turned_away);
+  json_object_set_int_member (object, "failed_handshakes", (gint64) stats.failed);
+  json_object_set_int_member (object, "denied", (gint64) denied);
+  json_object_set_object_member (object, "keys", seedd_keys_describe (door->keys));
+  return object;
 }
 
 JsonObject *
@@ -339,5 +277,10 @@ seedd_control_stats (const SeeddControl *control)
   json_object_set_int_member (object, "errors", (gint64) control->errors);
   json_object_set_int_member (object, "replies_dropped", (gint64) control->dropped);
   json_object_set_int_member (object, "waiting", control->waiting);
+  if (control->remote.endpoint)
+    json_object_set_object_member (
+        object, "remote", describe_remote (&control->remote, control->denied));
+  else
+    json_object_set_null_member (object, "remote");
   return object;
 }

@@ -25,7 +25,7 @@ typedef struct _SeeddHttp SeeddHttp;
 #define SEEDD_HTTP_LIFETIME_S 15
 #define SEEDD_HTTP_MAX_BYTES 16384u /* of the body of a request, which is thrown away */
 
-/** @address: HOST:PORT, checked by seedd_config_check_http. Port 0 takes a free one. */
+/** @address: HOST:PORT, of this machine alone unless @insecure. Port 0 takes a free one. */
 SeeddHttp *
 seedd_http_new (const char *address, gboolean insecure, SeeddDaemon *daemon, GError **error);
 /** NULL is fine. */

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * What seedd says, one line each, on standard error: "seedd: GRAPH: text". Under systemd (standard
  * error is the stream that JOURNAL_STREAM names) a line begins with its priority, "<3>", as
- * sd-daemon(3) has it. Main thread.
+ * sd-daemon(3) has it. Main thread; seedd_log in any, once it has run.
  */
 void seedd_log_init (void);
 

@@ -97,6 +97,28 @@ add_kinds (SeeddMetrics *metrics, SeeddFamily family, JsonObject *kinds)
   }
 }
 
+/* What the gate of the results counts. */
+static void
+add_gate (SeeddMetrics *metrics, JsonObject *gate)
+{
+  static const struct {
+    const char *key, *reason;
+  } refusals[] = {
+    { "turned_away", "connection-limit" },
+    { "failed_handshakes", "handshake" },
+    { "hung_up", "hung-up" },
+    { "refused_subscriptions", "subscription" },
+    { "garbage", "garbage" },
+  };
+
+  add_plain (metrics, SEEDD_SUBSCRIBERS, get_number (gate, "connections"));
+  for (guint i = 0; i < G_N_ELEMENTS (refusals); i++) {
+    const SeeddLabel labels[] = { { "reason", refusals[i].reason }, { NULL, NULL } };
+
+    seedd_metrics_add (metrics, SEEDD_REFUSALS, "", labels, get_number (gate, refusals[i].key));
+  }
+}
+
 void
 seedd_metrics_add_daemon (SeeddMetrics *metrics, JsonObject *status)
 {
@@ -107,6 +129,7 @@ seedd_metrics_add_daemon (SeeddMetrics *metrics, JsonObject *status)
   add_plain (metrics, SEEDD_UPTIME, get_number (status, "uptime_s"));
   add_plain (metrics, SEEDD_PROCESS_RSS, get_number (status, "rss_bytes"));
   add_plain (metrics, SEEDD_PROCESS_FDS, get_number (status, "open_fds"));
+  add_gate (metrics, get_object (results, "subscribers"));
   add_plain (metrics, SEEDD_SUBSCRIPTIONS, get_number (results, "subscriptions"));
   add_plain (metrics, SEEDD_RECEIVED, get_number (results, "received"));
   add_plain (metrics, SEEDD_SET_ASIDE, get_number (results, "set_aside"));

@@ -82,23 +82,31 @@ send_to_the_others (SeeddProxy *proxy, Message *message)
   seedd_proxy_count (proxy, &proxy->stats.set_aside, 1);
 }
 
-const char *const seedd_proxy_kinds[SEEDD_PROXY_N_KINDS] = { "embedding", "tokens", "anchors",
-  "labels", "event", "train", "health", "grounding", "neighbours", "region", "other" };
-
 static guint
-number_of_kind (const Message *message)
+number_of_kind (Message *message)
 {
   SeedTopic topic;
-  guint i = SEEDD_PROXY_N_KINDS - 1;
 
-  if (!seed_wire_parse_topic (zmq_msg_data ((zmq_msg_t *) &message->parts[0]),
-          zmq_msg_size (&message->parts[0]), &topic, NULL))
-    return i;
-  for (guint j = 0; j < SEEDD_PROXY_N_KINDS; j++) {
-    if (strcmp (topic.kind, seedd_proxy_kinds[j]) == 0)
-      return j;
-  }
-  return i;
+  return seed_wire_parse_topic (
+             zmq_msg_data (&message->parts[0]), zmq_msg_size (&message->parts[0]), &topic, NULL)
+             ? seed_kind_number (topic.kind)
+             : SEED_N_KINDS;
+}
+
+/* A message in two counters at once, so that the kinds add up at any moment. */
+static void
+count_kind (SeeddProxy *proxy, guint64 *counter, guint64 *by_kind, guint kind)
+{
+  g_mutex_lock (&proxy->lock);
+  ++*counter;
+  by_kind[kind]++;
+  g_mutex_unlock (&proxy->lock);
+}
+
+static void
+count_dropped (SeeddProxy *proxy, guint kind)
+{
+  count_kind (proxy, &proxy->stats.dropped, proxy->stats.dropped_by_kind, kind);
 }
 
 static void
@@ -106,17 +114,17 @@ pass_on (SeeddProxy *proxy, Message *message, SeeddProxyTopic *topic)
 {
   guint kind = number_of_kind (message);
   gint64 now = g_get_monotonic_time ();
+  int failure;
 
   if (send_parts (proxy, message)) {
-    seedd_proxy_count (proxy, &proxy->stats.sent, 1);
-    seedd_proxy_count (proxy, &proxy->stats.sent_by_kind[kind], 1);
+    count_kind (proxy, &proxy->stats.sent, proxy->stats.sent_by_kind, kind);
     if (topic)
       topic->full_since = 0;
     return;
   }
-  seedd_proxy_count (proxy, &proxy->stats.dropped, 1);
-  seedd_proxy_count (proxy, &proxy->stats.dropped_by_kind[kind], 1);
-  if (!topic || errno != EAGAIN)
+  failure = errno; /* before the lock changes it */
+  count_dropped (proxy, kind);
+  if (!topic || failure != EAGAIN)
     return;
   if (topic->full_since == 0)
     topic->full_since = now;
@@ -181,7 +189,7 @@ handle_result (SeeddProxy *proxy, Message *message)
 
   seedd_proxy_count (proxy, &proxy->stats.received, 1);
   if (message->n < 2 || !seed_wire_parse_topic (text, length, &parsed, NULL)) {
-    seedd_proxy_count (proxy, &proxy->stats.dropped, 1);
+    count_dropped (proxy, number_of_kind (message));
     return;
   }
   name = g_strndup (text, length);
@@ -202,7 +210,7 @@ drain_graphs (SeeddProxy *proxy, guint max)
     if (any && whole)
       handle_result (proxy, &message);
     else if (any)
-      seedd_proxy_count (proxy, &proxy->stats.dropped, 1);
+      count_dropped (proxy, number_of_kind (&message));
     message_clear (&message);
     if (!any)
       return;
@@ -211,53 +219,68 @@ drain_graphs (SeeddProxy *proxy, guint max)
 
 /* ---- subscriptions ---- */
 
+static gboolean
+is_fresh (const SeeddProxy *proxy, const char *topic)
+{
+  gsize length = strlen (topic);
+
+  for (guint i = 0; i < proxy->fresh->len; i++) {
+    gsize size;
+    const void *prefix = g_bytes_get_data (proxy->fresh->pdata[i], &size);
+
+    if (size <= length && (size == 0 || memcmp (topic, prefix, size) == 0))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Each message once, however many ask for it. Only what was granted is asked for, and the socket
+ * gives each subscriber no more than that. Not while the gate receives: sending may end the
+ * connection that it is granting something to. */
 static void
-resend_retained (SeeddProxy *proxy, const char *prefix, gsize size)
+resend_retained (SeeddProxy *proxy)
 {
   GHashTableIter iter;
   gpointer key, value;
 
+  if (proxy->fresh->len == 0)
+    return;
   g_hash_table_iter_init (&iter, proxy->topics);
   while (g_hash_table_iter_next (&iter, &key, &value)) {
     const SeeddProxyTopic *topic = value;
 
-    if (topic->header && strlen (key) >= size && memcmp (key, prefix, size) == 0)
+    if (topic->header && is_fresh (proxy, key))
       send_text (proxy, key, topic->header, topic->header_size);
   }
-}
-
-/* One byte, 1 for its begin and 0 for its end, and the prefix. Anything else a peer sends means
- * nothing. */
-static void
-handle_subscription (SeeddProxy *proxy, const char *data, gsize size)
-{
-  if (size == 0 || (guchar) data[0] > 1)
-    return;
-  while (zmq_send (proxy->graphs, data, size, ZMQ_DONTWAIT) < 0 && errno == EINTR)
-    ;
-  g_mutex_lock (&proxy->lock);
-  if (data[0])
-    proxy->stats.subscriptions++;
-  else if (proxy->stats.subscriptions > 0)
-    proxy->stats.subscriptions--;
-  g_mutex_unlock (&proxy->lock);
-  if (data[0])
-    resend_retained (proxy, data + 1, size - 1);
+  g_ptr_array_set_size (proxy->fresh, 0);
 }
 
 static void
-drain_subscribers (SeeddProxy *proxy)
+on_subscription (gboolean begins, const void *prefix, gsize size, gpointer data)
 {
-  zmq_msg_t message;
+  SeeddProxy *proxy = data;
 
-  zmq_msg_init (&message);
-  for (guint i = 0; i < MAX_TURN; i++) {
-    if (zmq_msg_recv (&message, proxy->subscribers, ZMQ_DONTWAIT) >= 0)
-      handle_subscription (proxy, zmq_msg_data (&message), zmq_msg_size (&message));
-    else if (errno != EINTR)
-      break;
+  if (begins) {
+    seedd_upstream_add (proxy->upstream, prefix, size);
+    g_ptr_array_add (proxy->fresh, g_bytes_new (prefix, size));
+  } else {
+    seedd_upstream_remove (proxy->upstream, prefix, size);
   }
-  zmq_msg_close (&message);
+}
+
+static void
+serve_subscribers (SeeddProxy *proxy)
+{
+  g_mutex_lock (&proxy->gate_lock);
+  seed_gate_serve (proxy->gate, on_subscription, proxy);
+  g_mutex_lock (&proxy->lock);
+  seed_gate_get_stats (proxy->gate, &proxy->gate_stats);
+  proxy->stats.upstream = seedd_upstream_count (proxy->upstream);
+  g_mutex_unlock (&proxy->lock);
+  g_mutex_unlock (&proxy->gate_lock);
+  if (proxy->keys)
+    seedd_keys_look (proxy->keys);
+  resend_retained (proxy);
 }
 
 /* What the proxy itself wants of a graph; SEED_BUILD_SUPERVISOR_SUBSCRIPTIONS of them. */
@@ -267,9 +290,9 @@ subscribe_to_state (SeeddProxy *proxy, const char *graph, gboolean begin)
   static const char *const kinds[] = { "train", "health" };
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
-    g_autofree char *text = g_strdup_printf ("%c%s/-/%s/", begin ? 1 : 0, graph, kinds[i]);
+    g_autofree char *prefix = g_strdup_printf ("%s/-/%s/", graph, kinds[i]);
 
-    zmq_send (proxy->graphs, text, 1 + strlen (text + 1), ZMQ_DONTWAIT);
+    seedd_upstream_tell (proxy->upstream, begin, prefix, strlen (prefix));
   }
 }
 
@@ -384,14 +407,20 @@ seedd_proxy_run (gpointer data)
     { .socket = proxy->graphs, .events = ZMQ_POLLIN },
     { .socket = proxy->subscribers, .events = ZMQ_POLLIN },
     { .fd = proxy->wake_fd, .events = ZMQ_POLLIN },
+    { .fd = -1, .events = ZMQ_POLLIN }, /* poll(2) skips what is negative */
+    { .fd = -1, .events = ZMQ_POLLIN },
   };
   gboolean go_on = TRUE;
+  int fds[2];
 
+  seed_gate_get_fds (proxy->gate, fds);
+  items[3].fd = fds[0];
+  items[4].fd = fds[1];
   while (go_on) {
     if (zmq_poll (items, G_N_ELEMENTS (items), -1) < 0)
       continue;
-    if (items[1].revents)
-      drain_subscribers (proxy);
+    if (items[1].revents || items[3].revents || items[4].revents)
+      serve_subscribers (proxy);
     if (items[0].revents)
       drain_graphs (proxy, MAX_TURN);
     if (items[2].revents)

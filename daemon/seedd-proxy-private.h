@@ -4,10 +4,28 @@
 #include <errno.h>
 #include <zmq.h>
 
+#include "publish/gate.h"
 #include "publish/publisher.h"
+#include "publish/wire-kinds.h"
+#include "seedd-keys.h"
 #include "seedd-proxy.h"
 
-/* What seedd-proxy.c (life, orders, events) and seedd-proxy-flow.c (the thread) share. */
+/* What seedd-proxy.c (life, orders, events), seedd-proxy-flow.c (the thread) and
+ * seedd-proxy-upstream.c (what the graphs are asked for) share. */
+
+/* Which prefixes the subscribers want of the graphs; of the thread. Bounded: when there are too
+ * many, the graphs are asked for everything, and the public socket sorts out what is for whom. */
+typedef struct _SeeddUpstream SeeddUpstream;
+
+SeeddUpstream *seedd_upstream_new (void *graphs);
+void seedd_upstream_free (SeeddUpstream *upstream);
+/* One more, or one less, subscriber of a prefix. */
+void seedd_upstream_add (SeeddUpstream *upstream, const void *prefix, gsize size);
+void seedd_upstream_remove (SeeddUpstream *upstream, const void *prefix, gsize size);
+/* Past the account: what the proxy itself wants. */
+void seedd_upstream_tell (SeeddUpstream *upstream, gboolean begins, const void *prefix, gsize size);
+/* Prefixes that the graphs are asked for. */
+guint seedd_upstream_count (const SeeddUpstream *upstream);
 
 typedef enum {
   SEEDD_PROXY_CONNECT,
@@ -24,9 +42,9 @@ typedef struct {
   gsize header_size;
 } SeeddProxyCommand;
 
-/* Kinds of results that are counted apart, the last one for any other. */
-#define SEEDD_PROXY_N_KINDS 11
-extern const char *const seedd_proxy_kinds[SEEDD_PROXY_N_KINDS];
+/* Kinds of results are counted apart, those that the wire format does not know together, as the
+ * last one. */
+#define SEEDD_PROXY_N_KINDS (SEED_N_KINDS + 1)
 
 typedef struct {
   gint64 full_since; /* monotonic us of the first drop in a row, 0 when the last one was sent */
@@ -35,13 +53,15 @@ typedef struct {
 } SeeddProxyTopic;
 
 typedef struct {
-  guint64 subscriptions, received, sent, bytes, dropped, set_aside, retained;
+  guint64 upstream, received, sent, bytes, dropped, set_aside, retained;
   guint64 sent_by_kind[SEEDD_PROXY_N_KINDS], dropped_by_kind[SEEDD_PROXY_N_KINDS];
 } SeeddProxyStats;
 
 struct _SeeddProxy {
-  void *graphs;          /* XSUB; of the thread, as all up to the lock */
-  void *subscribers;     /* XPUB */
+  void *graphs;      /* XSUB; of the thread, as all up to the lock */
+  void *subscribers; /* XPUB */
+  SeeddUpstream *upstream;
+  GPtrArray *fresh;      /* GBytes: prefixes granted in this turn */
   GHashTable *endpoints; /* endpoint -> graph */
   GHashTable *topics;    /* topic -> SeeddProxyTopic */
   guint n_retained;
@@ -50,9 +70,14 @@ struct _SeeddProxy {
   int wake_fd;
   GAsyncQueue *commands;
 
+  SeeddKeys *keys;  /* or NULL */
+  GMutex gate_lock; /* the gate is the thread's while it serves; taken before lock */
+  SeedGate *gate;
+
   GMutex lock;
   SeeddProxyStats stats;
-  GHashTable *seqs; /* topic of an event -> next seq */
+  SeedGateStats gate_stats; /* as last known */
+  GHashTable *seqs;         /* topic of an event -> next seq */
   guint64 next_id;
 };
 

@@ -13,6 +13,9 @@ G_BEGIN_DECLS
  * - Subscriptions are passed on to the graphs, so what nobody wants is not sent; but the proxy
  *   itself subscribes to GRAPH/-/train/ and GRAPH/-/health/ of every graph and keeps the last
  *   message of each topic. A new subscriber gets those that match: also of a graph that has ended.
+ * - The public socket is guarded by a SeedGate (publish/gate.h): with keys, a subscription is
+ *   passed on as far as its key may read, and kept messages reach nobody else; with or without,
+ *   connections and subscriptions are limited.
  * - Memory is bounded by the high-water mark for each graph and each subscriber. As in
  *   seedpublish, a message that one subscriber has no room for is dropped for all and counted; one
  *   that stays full for a second is set aside.
@@ -22,6 +25,8 @@ typedef struct _SeeddProxy SeeddProxy;
 typedef struct {
   const char *endpoint; /* see seed_endpoint_for_bind */
   gboolean insecure;
+  const char *server_key; /* file with the own key pair; NULL: no keys are asked for */
+  const char *authorized; /* with it: folder of public keys and their rights, <seed/zap.h> */
   int hwm;
 } SeeddProxyConfig;
 
@@ -45,8 +50,11 @@ void seedd_proxy_disconnect (SeeddProxy *proxy, const char *graph, gboolean forg
 void seedd_proxy_publish_event (SeeddProxy *proxy, const char *graph, const char *event,
     const char *reason, JsonObject *details);
 
-/** endpoint, subscriptions, received, sent, dropped, set_aside, retained, and sent_by_kind and
- * dropped_by_kind {KIND: n}. Caller unrefs. */
+/**
+ * endpoint, encrypted, subscriptions, upstream, received, sent, dropped, set_aside, retained,
+ * sent_by_kind and dropped_by_kind {KIND: n}, which add up to sent and dropped, subscribers (what
+ * the gate counts) and, with keys, keys. Never waits. Caller unrefs.
+ */
 JsonObject *seedd_proxy_stats (SeeddProxy *proxy);
 
 G_END_DECLS

@@ -190,8 +190,11 @@ static gboolean
 set_up (Program *program, GError **error)
 {
   const SeeddConfig *config = program->config;
-  const SeeddProxyConfig proxy = { config->results, config->insecure, (int) config->hwm };
-  g_autofree char *control = seedd_config_control (config);
+  const SeeddProxyConfig proxy = { config->results, config->insecure, config->results_server_key,
+    config->results_authorized, (int) config->hwm };
+  g_autofree char *local = seedd_config_control (config);
+  const SeeddControlConfig control = { local, config->remote, config->control_server_key,
+    config->control_authorized };
 
   program->seed_run = find_seed_run ();
   if (!program->seed_run) {
@@ -212,15 +215,17 @@ set_up (Program *program, GError **error)
   program->daemon.context = &program->context;
   program->daemon.begin_us = g_get_monotonic_time ();
   program->daemon.control =
-      seedd_control_new (control, seedd_methods_dispatch, &program->daemon, error);
+      seedd_control_new (&control, seedd_methods_dispatch, &program->daemon, error);
   if (!program->daemon.control)
     return FALSE;
   program->daemon.supervisor = seedd_supervisor_new (&program->context);
-  seedd_log (LOG_INFO, NULL, "results at %s, control at %s",
-      seedd_proxy_endpoint (program->context.proxy), control);
+  seedd_log (LOG_INFO, NULL, "results at %s%s, control at %s%s%s",
+      seedd_proxy_endpoint (program->context.proxy), config->results_server_key ? " (keys)" : "",
+      local, config->remote ? " and, with keys, at " : "",
+      config->remote ? seedd_control_remote (program->daemon.control) : "");
   if (!config->http)
     return TRUE;
-  program->http = seedd_http_new (config->http, config->insecure, &program->daemon, error);
+  program->http = seedd_http_new (config->http, config->http_insecure, &program->daemon, error);
   if (!program->http)
     return FALSE;
   program->daemon.http = seedd_http_address (program->http);

@@ -3,8 +3,10 @@
 
 #include <gst/gst.h>
 
+#include "core/anchors-meta.h"
 #include "core/caption-meta.h"
 #include "core/stream-meta.h"
+#include "core/view-meta.h"
 
 #define SEED_ELEMENT(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #include "plugin-elements.def"
@@ -17,6 +19,8 @@ plugin_init (GstPlugin *plugin)
 
   seed_stream_meta_register ();
   seed_caption_meta_register ();
+  seed_view_meta_register ();
+  seed_anchors_meta_register ();
 #define SEED_ELEMENT(name) ok = GST_ELEMENT_REGISTER (name, plugin) && ok;
 #include "plugin-elements.def"
 #undef SEED_ELEMENT

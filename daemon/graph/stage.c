@@ -17,7 +17,7 @@ static const SeedStage stages[] = {
   { .name = "fusion", .factory = "seedfusion", .paths = { "whitening" }, .pairs = TRUE },
   { .name = "student",
       .factory = "seedstudent",
-      .paths = { "model", "checkpoint" },
+      .paths = { "model", "checkpoint", "text-model" },
       .target = TRUE,
       .teachers = TRUE,
       .pairs = TRUE },

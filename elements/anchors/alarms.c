@@ -9,6 +9,8 @@
 #define WINDOW 200
 #define MAX_WINDOW 1000000
 
+#define FRAMES_BIT 3 /* of SEED_ANCHOR_ALARM_FRAMES */
+
 struct _SeedAnchorAlarms {
   SeedAnchorAlarmsConfig config;
   guint n_anchors, n_words;
@@ -130,8 +132,14 @@ guint
 seed_anchor_alarms_refused (SeedAnchorAlarms *alarms)
 {
   alarms->state.flags |= SEED_ANCHOR_ALARM_FRAMES;
-  alarms->state.counts[3]++;
+  alarms->state.counts[FRAMES_BIT]++;
   return alarms->state.flags;
+}
+
+guint64
+seed_anchor_alarms_n_refused (const SeedAnchorAlarmsState *state)
+{
+  return state->counts[FRAMES_BIT];
 }
 
 const SeedAnchorAlarmsState *

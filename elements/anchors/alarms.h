@@ -57,6 +57,9 @@ typedef struct {
   SeedInformation position;             /* of the last update */
 } SeedAnchorAlarmsState;
 
+/* Batches that were refused. */
+guint64 seed_anchor_alarms_n_refused (const SeedAnchorAlarmsState *state);
+
 const SeedAnchorAlarmsState *seed_anchor_alarms_get (const SeedAnchorAlarms *alarms);
 
 /* A word for a topic or a key ("perplexity"), and a sentence for an operator. Static. @alarm: one

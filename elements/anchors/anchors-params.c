@@ -16,8 +16,8 @@ enum {
   HEAD_FC1_BIAS,
   HEAD_FC2_WEIGHT,
   HEAD_FC2_BIAS,
-  N_HEAD_TENSORS, /* what describing needs */
-  QUERY = N_HEAD_TENSORS,
+  N_DESCRIBING,
+  QUERY = N_DESCRIBING,
   NORM1_WEIGHT,
   NORM1_BIAS,
   Q_WEIGHT,
@@ -41,6 +41,7 @@ enum {
   N_TENSORS
 };
 G_STATIC_ASSERT (N_TENSORS == SEED_ANCHORS_N_TENSORS);
+G_STATIC_ASSERT (N_DESCRIBING == SEED_ANCHORS_N_DESCRIBING);
 
 const SeedExtraTensor seed_anchors_tensors[SEED_ANCHORS_N_TENSORS] = {
   [ANCHORS] = { "anchors", FALSE, 2, { 0 } },
@@ -154,16 +155,47 @@ seed_anchors_shape_check (const SeedAnchorsShape *shape, GError **error)
   return TRUE;
 }
 
-void
-seed_anchors_append_params (const SeedAnchorsShape *shape, SeedParams *params)
+static void
+append (const SeedAnchorsShape *shape, guint first, guint end, SeedParams *params)
 {
-  for (guint i = 0; i < N_TENSORS; i++) {
+  for (guint i = first; i < end; i++) {
     const SeedExtraTensor *tensor = &seed_anchors_tensors[i];
     gsize dims[2];
 
     dims_of (shape, i, dims);
     seed_params_append (params, tensor->name, tensor->decay, tensor->n_dims, dims);
   }
+}
+
+void
+seed_anchors_append_describing (const SeedAnchorsShape *shape, SeedParams *params)
+{
+  append (shape, 0, N_DESCRIBING, params);
+}
+
+void
+seed_anchors_append_learning (const SeedAnchorsShape *shape, SeedParams *params)
+{
+  append (shape, N_DESCRIBING, N_TENSORS, params);
+}
+
+void
+seed_anchors_append_params (const SeedAnchorsShape *shape, SeedParams *params)
+{
+  append (shape, 0, N_TENSORS, params);
+}
+
+void
+seed_anchors_normalise_params (const SeedParams *params, real *values)
+{
+  const SeedParam *anchors = seed_params_lookup (params, seed_anchors_tensors[ANCHORS].name);
+  g_autofree real *norms = NULL;
+
+  if (!anchors)
+    return;
+  norms = g_new (real, anchors->shape[0]);
+  seed_layers_unit_rows (
+      (guint) anchors->shape[0], (guint) anchors->shape[1], values + anchors->offset, norms);
 }
 
 static gboolean
@@ -216,7 +248,7 @@ seed_anchors_find_params (
   SeedCrossLayers *cross = &anchors->cross.layers;
   gsize offset[N_TENSORS] = { 0 };
 
-  for (guint i = 0; i < (all ? N_TENSORS : N_HEAD_TENSORS); i++)
+  for (guint i = 0; i < (all ? N_TENSORS : N_DESCRIBING); i++)
     if (!find (shape, params, i, &offset[i], error))
       return FALSE;
 

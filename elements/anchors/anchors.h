@@ -27,6 +27,8 @@
 #define SEED_ANCHORS_N 256   /* K, unless a shape says otherwise */
 #define SEED_ANCHORS_DIM 256 /* E */
 #define SEED_ANCHORS_N_TENSORS 26
+/* The first of them, anchors and anchor_head, are all that seed_anchors_describe needs. */
+#define SEED_ANCHORS_N_DESCRIBING 5
 
 typedef struct {
   guint n_anchors;  /* K */
@@ -45,6 +47,9 @@ void seed_anchors_shape_init (SeedAnchorsShape *shape, const SeedVitConfig *conf
 gboolean seed_anchors_shape_check (const SeedAnchorsShape *shape, GError **error);
 
 void seed_anchors_append_params (const SeedAnchorsShape *shape, SeedParams *params);
+/* The two parts of it: what serving needs, and what learning needs besides. */
+void seed_anchors_append_describing (const SeedAnchorsShape *shape, SeedParams *params);
+void seed_anchors_append_learning (const SeedAnchorsShape *shape, SeedParams *params);
 /* The same as tensors of a checkpoint, for seed_checkpoint_load and _save. */
 extern const SeedExtraTensor seed_anchors_tensors[SEED_ANCHORS_N_TENSORS];
 
@@ -79,6 +84,8 @@ void seed_anchors_set_sigma (SeedAnchors *anchors, double sigma);
 
 /* c_k <- c_k / |c_k|: after initialisation, after loading, and after every step of an optimiser. */
 void seed_anchors_normalise (const SeedAnchors *anchors, real *values);
+/* The same without a workspace; nothing without the tensor "anchors" in @params. */
+void seed_anchors_normalise_params (const SeedParams *params, real *values);
 
 /* Rows of words: image i's word j is at @rows + i * @stride + j * d. */
 typedef struct {

@@ -28,6 +28,7 @@ static const char *const reason_names[SEED_N_DROP_REASONS] = {
   [SEED_DROP_NOT_CALIBRATED] = "not-calibrated",
   [SEED_DROP_SHORT_BATCH] = "short-batch",
   [SEED_DROP_FINISHED] = "finished",
+  [SEED_DROP_HELD_OUT] = "held-out",
   [SEED_DROP_FLUSHED] = "flushed",
   [SEED_DROP_ERROR] = "error",
 };

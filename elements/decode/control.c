@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <seed/error.h>
 
+#include "core/resume.h"
 #include "decode/internal.h"
 
 #define GST_CAT_DEFAULT seed_decode_debug
@@ -187,6 +188,8 @@ start_stream (SeedDecode *self, const SeedStreamSpec *given)
   stream = seed_decode_stream_new (&spec, self->lanes, QUEUED_FRAMES, self->ledger, &callbacks);
   if (!stream)
     return NULL;
+  if (!self->open && !seed_decode_stream_is_live (stream))
+    seed_decode_stream_resume_at (stream, seed_resume_ask (self->src, spec.id));
   seed_decode_stream_set_state (stream, GST_ELEMENT (self), self->target);
   GST_OBJECT_LOCK (self);
   g_ptr_array_add (self->running, stream);

@@ -283,7 +283,8 @@ install_properties (GObjectClass *klass)
           "ended), failed, live, reconnect, attempts since it was last up, retry-in-ms, outages, "
           "last-error, "
           "age-ms of its last frame and uptime-ms (-1: none), fps-in and fps-out (decoded, "
-          "delivered), codec, size, caps, frames, passes (sessions), decode-errors, capture-clock "
+          "delivered), codec, size, caps, frames, skipped (seen before a restart), passes "
+          "(sessions), decode-errors, capture-clock "
           "(source or arrival), reason",
           GST_TYPE_STRUCTURE, readable));
 }

@@ -50,6 +50,8 @@ is_kept (SeedDecodeStream *self, GstBuffer *buffer)
   if (seed_rate_cap_keep (&self->cap, pts))
     return TRUE;
   self->n_thinned++;
+  if (self->n_decoded <= self->resume_at)
+    return FALSE; /* passed over, not dropped */
   seed_ledger_in (self->ledger, self->spec->id, 1);
   seed_ledger_drop (self->ledger, self->spec->id, SEED_DROP_RATE, 1);
   return FALSE;
@@ -150,6 +152,32 @@ sign (SeedDecodeStream *self, SeedDecodeSession *session, GstBuffer *buffer, Gst
   return buffer;
 }
 
+/* A frame that the learners have consumed before the process was started again. Under the lock. */
+static gboolean
+is_seen (SeedDecodeStream *self, GstBuffer *frame)
+{
+  gpointer state = NULL;
+  const SeedStreamMeta *meta = seed_buffer_iterate_stream_meta (frame, &state);
+
+  if (meta->frame >= self->resume_at)
+    return FALSE;
+  self->n_skipped++;
+  return TRUE;
+}
+
+/* At the end of a source: nothing but frames that were seen before, so the run was complete, and
+ * starts over. Under the lock. */
+static gboolean
+starts_over (SeedDecodeStream *self)
+{
+  if (self->resume_at == 0 || self->n_kept > 0)
+    return FALSE;
+  self->resume_at = 0;
+  self->n_decoded = self->n_thinned = 0;
+  self->complete = 0;
+  return TRUE;
+}
+
 static GstFlowReturn
 on_frame (SeedDecodeSession *session, GstBuffer *buffer, GstCaps *caps, GstClockTime running,
     gpointer data)
@@ -163,9 +191,14 @@ on_frame (SeedDecodeSession *session, GstBuffer *buffer, GstCaps *caps, GstClock
     gst_buffer_unref (buffer);
     return GST_FLOW_FLUSHING;
   }
+  buffer = sign (self, session, buffer, running);
+  if (is_seen (self, buffer)) {
+    g_mutex_unlock (&self->lock);
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
+  }
   seed_ledger_in (self->ledger, self->spec->id, 1);
-  item = (SeedLaneItem){ sign (self, session, buffer, running), gst_caps_ref (caps),
-    self->machine.attempts };
+  item = (SeedLaneItem){ buffer, gst_caps_ref (caps), self->machine.attempts };
   gst_caps_replace (&self->caps, caps);
   self->n_kept++;
   epoch = self->epoch;
@@ -241,7 +274,7 @@ on_ended (SeedDecodeSession *session, gboolean endless, gpointer data)
   } else if (self->live || (endless && self->machine.policy.reconnect)) {
     seed_decode_stream_feed (
         self, SEED_STREAM_LOST, "the source stopped sending; check that it is still up");
-  } else if (++self->complete < self->spec->passes || self->spec->loop) {
+  } else if (++self->complete < self->spec->passes || self->spec->loop || starts_over (self)) {
     seed_decode_stream_feed (self, SEED_STREAM_PASS, NULL);
   } else {
     reason =

@@ -39,6 +39,7 @@ struct _SeedDecodeStream {
   guint passes, complete; /* sessions opened; those that came to the end of the source */
   guint decode_errors;
   guint64 n_decoded, n_thinned, n_kept, n_source_times;
+  guint64 resume_at, n_skipped; /* frames before the first are passed over; those that were */
   guint64 session_frames;
   gint64 last_frame_ms; /* -1: never */
   SeedRateCap cap;

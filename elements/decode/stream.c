@@ -346,6 +346,14 @@ seed_decode_stream_get_kept (SeedDecodeStream *self)
   return n;
 }
 
+void
+seed_decode_stream_resume_at (SeedDecodeStream *self, guint64 frame)
+{
+  g_mutex_lock (&self->lock);
+  self->resume_at = frame;
+  g_mutex_unlock (&self->lock);
+}
+
 gboolean
 seed_decode_stream_is_live (SeedDecodeStream *self)
 {
@@ -406,9 +414,10 @@ seed_decode_stream_get_stats (SeedDecodeStream *self)
       self->last_frame_ms < 0 ? -1 : now - self->last_frame_ms, "uptime-ms", G_TYPE_INT64,
       is_up ? now - self->machine.since_ms : -1, "fps-in", G_TYPE_DOUBLE,
       seed_meter_rate (&self->fps_in, now), "fps-out", G_TYPE_DOUBLE,
-      seed_meter_rate (&self->fps_out, now), "frames", G_TYPE_UINT64, self->n_decoded, "passes",
-      G_TYPE_UINT, self->passes, "decode-errors", G_TYPE_UINT, self->decode_errors, "capture-clock",
-      G_TYPE_STRING, self->n_source_times > 0 ? "source" : "arrival", "reason", G_TYPE_STRING,
+      seed_meter_rate (&self->fps_out, now), "frames", G_TYPE_UINT64, self->n_decoded, "skipped",
+      G_TYPE_UINT64, self->n_skipped, "passes", G_TYPE_UINT, self->passes, "decode-errors",
+      G_TYPE_UINT, self->decode_errors, "capture-clock", G_TYPE_STRING,
+      self->n_source_times > 0 ? "source" : "arrival", "reason", G_TYPE_STRING,
       is_up ? "" : self->reason, NULL);
   add_picture_stats (self, stats);
   g_mutex_unlock (&self->lock);

@@ -81,6 +81,10 @@ guint64 seed_decode_stream_get_kept (SeedDecodeStream *self);
 
 gboolean seed_decode_stream_is_live (SeedDecodeStream *self);
 
+/* Before it starts: frames before @frame are decoded, and passed over without being counted. When
+ * there are no others the source starts over. */
+void seed_decode_stream_resume_at (SeedDecodeStream *self, guint64 frame);
+
 /* Keeps @buffer, of @caps, as the last frame that was delivered. */
 void seed_decode_stream_delivered (SeedDecodeStream *self, GstBuffer *buffer, GstCaps *caps);
 

@@ -3,6 +3,7 @@
 
 #include <seed/error.h>
 
+#include "core/resume.h"
 #include "core/event.h"
 #include "core/stream-meta.h"
 #include "fusion/seedfusion-private.h"
@@ -50,6 +51,17 @@ count_calibration (SeedFusion *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* A learner that begins a run again gets the frames again that its whitening was fitted on. */
+static void
+find_repeat (SeedFusion *self, guint views)
+{
+  SeedWhitening *whitening = seed_fuser_get_whitening (self->fuser);
+
+  self->n_repeat = whitening && seed_resume_repeats (self->src)
+                       ? seed_whitening_n_samples (whitening) / MAX (views, 1)
+                       : 0;
+}
+
 static gboolean
 make_fuser (SeedFusion *self, const SeedFeaturesInfo *infos, guint n, GError **error)
 {
@@ -78,8 +90,10 @@ make_fuser (SeedFusion *self, const SeedFeaturesInfo *infos, guint n, GError **e
   self->n_infos = n;
   g_clear_pointer (&self->fuser, seed_fuser_free);
   self->fuser = seed_fuser_new (&options, teachers, n, infos[0].views, error);
-  if (self->fuser)
+  if (self->fuser) {
     count_calibration (self);
+    find_repeat (self, infos[0].views);
+  }
   return self->fuser != NULL;
 }
 
@@ -506,6 +520,14 @@ calibrate (SeedFusion *self, Batch *batch, GstBuffer *from)
   return flow;
 }
 
+/* What the loaded whitening was fitted on comes again: no target for it, as then. */
+static GstFlowReturn
+repeat (SeedFusion *self, const Batch *batch, GstBuffer *from)
+{
+  self->n_repeat -= MIN (self->n_repeat, batch->n_items);
+  return push_gap (self, from, SEED_DROP_NOT_CALIBRATED);
+}
+
 static GstFlowReturn
 work_on (SeedFusion *self, SeedPair *pair)
 {
@@ -519,6 +541,8 @@ work_on (SeedFusion *self, SeedPair *pair)
   }
   if (!open_batch (self, pair, &batch, &error))
     flow = fail (self, pair->parts[pair->first], error);
+  else if (self->n_repeat > 0)
+    flow = repeat (self, &batch, pair->parts[0]);
   else if (seed_fuser_get_whitening (self->fuser))
     flow = fuse (self, &batch, pair->parts[0]);
   else

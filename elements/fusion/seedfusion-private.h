@@ -64,6 +64,7 @@ struct _SeedFusion {
   /* counters, under lock */
   SeedFusionTally tally; /* since stats was read last */
   guint n_calibrated;
+  guint64 n_repeat; /* frames of a calibration that was done before, and come again */
   gboolean calibrated;
   guint64 n_fused, n_unpaired; /* batches */
 

@@ -628,6 +628,138 @@ attention_in (SeedPrecision precision, const SeedAttention *a)
         precision, a, &h, seed_split (a->n_queries, n_blocks, b, blocks_for (precision)->align));
 }
 
+/* What the way back through a head works with; n queries and as many keys. */
+typedef struct {
+  guint32 *keys, *values;                  /* panels of n columns, dim along k */
+  guint32 *key_rows, *query_rows, *d_rows; /* panels of dim columns, n along k */
+  guint32 *d_lines;                        /* of d_out */
+  guint32 *slopes, *turned;                /* [n, line_units] */
+  float *probs, *d_probs, *inverse;        /* [n, stride], [n, stride], [n] */
+  gsize dim_units, line_units, stride;
+} HeadsBack;
+
+static HeadsBack
+take_heads_back (const SeedAttention *a)
+{
+  const SeedPrecision bf16 = SEED_PRECISION_BFLOAT16;
+  gsize n = a->n_keys, unit = sizeof (guint32);
+  HeadsBack h = { .dim_units = seed_tile_units (bf16, a->dim),
+    .line_units = seed_tile_units (bf16, n),
+    .stride = 2 * seed_tile_units (bf16, n) };
+  gsize across = seed_tile_panels_size (bf16, a->dim, n) * unit;
+  gsize down = seed_tile_panels_size (bf16, n, a->dim) * unit;
+  gsize lines = n * h.line_units * unit, d_lines = n * h.dim_units * unit;
+  gsize scores = n * h.stride * sizeof (float);
+  char *scratch = seed_scratch (
+      2 * across + 3 * down + 2 * lines + d_lines + 2 * scores + n * sizeof (float) + 11 * ALIGN);
+
+  h.keys = seed_scratch_take (&scratch, across);
+  h.values = seed_scratch_take (&scratch, across);
+  h.key_rows = seed_scratch_take (&scratch, down);
+  h.query_rows = seed_scratch_take (&scratch, down);
+  h.d_rows = seed_scratch_take (&scratch, down);
+  h.d_lines = seed_scratch_take (&scratch, d_lines);
+  h.slopes = seed_scratch_take (&scratch, lines);
+  h.turned = seed_scratch_take (&scratch, lines);
+  h.probs = seed_scratch_take (&scratch, scores);
+  h.d_probs = seed_scratch_take (&scratch, scores);
+  h.inverse = seed_scratch_take (&scratch, n * sizeof (float));
+  return h;
+}
+
+/* [n, dim] as a right factor with dim along k, or with n along k. */
+static void
+pack_across (SeedRowsType type, const void *x, gsize stride, guint n, guint dim, guint32 *panels)
+{
+  gsize units = seed_tile_units (SEED_PRECISION_BFLOAT16, dim);
+
+  for (guint j = 0; j < n; j += SEED_TILE_COLUMNS, panels += SEED_TILE_COLUMNS * units) {
+    guint count = MIN (SEED_TILE_COLUMNS, n - j);
+
+    if (count < SEED_TILE_COLUMNS)
+      memset (panels, 0, SEED_TILE_COLUMNS * units * sizeof *panels);
+    seed_tiles_get ()->pack_rows (SEED_PRECISION_BFLOAT16, type, seed_rows_at (type, x, j * stride),
+        stride, count, dim, panels, SEED_TILE_COLUMNS);
+  }
+}
+
+static void
+pack_down (SeedRowsType type, const void *x, gsize stride, guint n, guint dim, guint32 *panels)
+{
+  gsize units = seed_tile_units (SEED_PRECISION_BFLOAT16, n);
+
+  if (dim % SEED_TILE_COLUMNS > 0)
+    memset (panels + dim / SEED_TILE_COLUMNS * SEED_TILE_COLUMNS * units, 0,
+        SEED_TILE_COLUMNS * units * sizeof *panels);
+  seed_tiles_get ()->pack_columns (
+      SEED_PRECISION_BFLOAT16, type, x, stride, dim, n, panels, SEED_TILE_COLUMNS);
+}
+
+/* Lines by panels. */
+static void
+lines_product (guint m, guint n, gsize units, const void *lines, gsize lines_stride,
+    const guint32 *panels, SeedRowsType type, void *c, gsize c_stride)
+{
+  SeedTile tile = { .a = lines,
+    .b = panels,
+    .m = m,
+    .n = n,
+    .units = units,
+    .lines = TRUE,
+    .a_stride = lines_stride,
+    .panel_stride = units * SEED_TILE_COLUMNS,
+    .c = c,
+    .c_stride = c_stride,
+    .c_type = type };
+
+  seed_tiles_get ()->multiply[SEED_PRECISION_BFLOAT16](&tile);
+}
+
+/*
+ * P = softmax (scale Q K^T) again, dP = dO V^T, dS through the softmax; then dQ = dS K,
+ * dK = dS^T Q, dV = P^T dO. For tables that take lines.
+ */
+static void
+attention_backward_bf16 (const SeedAttentionBackward *b)
+{
+  const SeedTiles *tiles = seed_tiles_get ();
+  const SeedAttention *a = &b->of;
+  guint n = a->n_keys, dim = a->dim;
+  HeadsBack h = take_heads_back (a);
+  SeedTile scores = { .b = h.keys,
+    .m = n,
+    .n = (guint) h.stride,
+    .units = h.dim_units,
+    .panel_stride = h.dim_units * SEED_TILE_COLUMNS,
+    .c = h.probs,
+    .c_stride = h.stride };
+
+  pack_across (a->type, a->k, a->stride, n, dim, h.keys);
+  pack_across (a->type, a->v, a->stride, n, dim, h.values);
+  pack_down (a->type, a->k, a->stride, n, dim, h.key_rows);
+  pack_down (a->type, a->q, a->stride, n, dim, h.query_rows);
+  pack_down (SEED_ROWS_REAL, b->d_out, b->d_out_stride, n, dim, h.d_rows);
+  tiles->line_rows (SEED_ROWS_REAL, b->d_out, b->d_out_stride, n, dim, h.d_lines);
+
+  /* h.slopes is not in use yet */
+  take_left (SEED_PRECISION_BFLOAT16, &scores, a->type, a->q, a->stride, dim, h.slopes);
+  tiles->multiply[SEED_PRECISION_BFLOAT16](&scores);
+  tiles->softmax_lines (h.probs, h.stride, n, n, a->scale, -1, h.inverse);
+  lines_product (n, (guint) h.stride, h.dim_units, h.d_lines, h.dim_units, h.values, SEED_ROWS_REAL,
+      h.d_probs, h.stride);
+  tiles->softmax_slopes (
+      h.probs, h.stride, h.inverse, h.d_probs, h.stride, n, n, a->scale, h.slopes);
+
+  lines_product (
+      n, dim, h.line_units, h.slopes, h.line_units, h.key_rows, a->type, b->d_q, b->d_stride);
+  tiles->line_columns (SEED_ROWS_BF16, h.slopes, 2 * h.line_units, n, n, h.turned);
+  lines_product (
+      n, dim, h.line_units, h.turned, h.line_units, h.query_rows, a->type, b->d_k, b->d_stride);
+  tiles->line_columns (SEED_ROWS_BF16, h.probs, 2 * h.stride, n, n, h.turned);
+  lines_product (
+      n, dim, h.line_units, h.turned, h.line_units, h.d_rows, a->type, b->d_v, b->d_stride);
+}
+
 /* The three backends. int8 is for the weights; what has none is done in bfloat16. */
 
 #define DEFINE_BACKEND(name_, precision_, others_, rows_)                                          \
@@ -666,11 +798,27 @@ DEFINE_BACKEND (float32, SEED_PRECISION_FLOAT32, SEED_PRECISION_FLOAT32, SEED_RO
 DEFINE_BACKEND (bfloat16, SEED_PRECISION_BFLOAT16, SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16)
 DEFINE_BACKEND (int8, SEED_PRECISION_INT8, SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16)
 
+static gpointer
+make_bfloat16 (gpointer unused)
+{
+  static SeedBackend backend;
+
+  backend = backend_bfloat16;
+  if (wants_lines (SEED_PRECISION_BFLOAT16))
+    backend.attention_backward = attention_backward_bf16;
+  return &backend;
+}
+
 const SeedBackend *
 seed_backend_native (SeedPrecision precision)
 {
-  static const SeedBackend *const backends[SEED_N_PRECISIONS] = { &backend_float32,
-    &backend_bfloat16, &backend_int8 };
+  static GOnce once = G_ONCE_INIT;
+  static const SeedBackend *const backends[SEED_N_PRECISIONS] = {
+    [SEED_PRECISION_FLOAT32] = &backend_float32, [SEED_PRECISION_INT8] = &backend_int8
+  };
 
-  return seed_tiles_fast (precision) ? backends[precision] : NULL;
+  if (!seed_tiles_fast (precision))
+    return NULL;
+  return precision == SEED_PRECISION_BFLOAT16 ? g_once (&once, make_bfloat16, NULL)
+                                              : backends[precision];
 }

@@ -59,6 +59,18 @@ typedef struct {
 } SeedAttention;
 
 /*
+ * The way back through one head over all of its queries, which are as many as keys, not causal:
+ * from @d_out [n, dim] to the gradients of q, k and v, of @of.type. out is not read.
+ */
+typedef struct {
+  SeedAttention of;
+  const real *d_out;
+  gsize d_out_stride;
+  void *d_q, *d_k, *d_v;
+  gsize d_stride; /* of these three */
+} SeedAttentionBackward;
+
+/*
  * C [m, n] = alpha op(A) op(B) + beta C, row-major, op(A) is [m, k]. beta 0 does not read C. Types
  * other than `real` only where the backend's rows_type is another; a C of such goes with beta 0.
  */
@@ -113,8 +125,9 @@ typedef struct {
   void (*linear_rows) (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
       const SeedEpilogue *epilogue, void *y, gsize y_stride);
 
-  /* serial; NULL: two gemm_serial and a softmax between do it */
+  /* serial; NULL: gemm_serial and a softmax between do it */
   void (*attention) (const SeedAttention *attention);
+  void (*attention_backward) (const SeedAttentionBackward *attention);
 
   void (*gemm) (const SeedGemm *gemm);        /* region */
   void (*gemm_serial) (const SeedGemm *gemm); /* serial */

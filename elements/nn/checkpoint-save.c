@@ -7,24 +7,35 @@
 
 #include <seed/error.h>
 
-#include "nn/checkpoint.h"
+#include "nn/checkpoint-private.h"
 #include "nn/hf-config.h"
 #include "nn/hf-table.h"
 
 G_STATIC_ASSERT (
     G_BYTE_ORDER == G_LITTLE_ENDIAN); /* parameters are written as they are in memory */
 
-typedef struct {
-  const char *path;
-  const SeedParams *params;
-  const float *values;
-  GArray *tensors; /* SeedTensor */
-  GStringChunk *names;
-} Saver;
+void
+seed_saver_init (SeedSaver *saver, const char *folder, const char *file, const SeedParams *params,
+    const float *values)
+{
+  *saver = (SeedSaver){ .path = g_build_filename (folder, file, NULL),
+    .params = params,
+    .values = values,
+    .tensors = g_array_new (FALSE, FALSE, sizeof (SeedTensor)),
+    .names = g_string_chunk_new (4096) };
+}
+
+void
+seed_saver_clear (SeedSaver *saver)
+{
+  g_clear_pointer (&saver->path, g_free);
+  g_clear_pointer (&saver->tensors, g_array_unref);
+  g_clear_pointer (&saver->names, g_string_chunk_free);
+}
 
 /* Part @part of @n_parts of @param. */
 static gboolean
-save_tensor (Saver *saver, const SeedParam *param, guint part, guint n_parts, const char *name,
+save_tensor (SeedSaver *saver, const SeedParam *param, guint part, guint n_parts, const char *name,
     const SeedHfShape *shape, GError **error)
 {
   gsize size = param->size / n_parts;
@@ -49,7 +60,7 @@ save_tensor (Saver *saver, const SeedParam *param, guint part, guint n_parts, co
 }
 
 static gboolean
-fail_no_param (const Saver *saver, const char *name, GError **error)
+fail_no_param (const SeedSaver *saver, const char *name, GError **error)
 {
   g_set_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND,
       "%s: not written: there is no parameter \"%s\"", saver->path, name);
@@ -57,8 +68,8 @@ fail_no_param (const Saver *saver, const char *name, GError **error)
 }
 
 static gboolean
-save_row (
-    Saver *saver, const SeedHfTensor *row, guint block, const SeedHfConfig *config, GError **error)
+save_row (SeedSaver *saver, const SeedHfTensor *row, guint block, const SeedHfConfig *config,
+    GError **error)
 {
   g_autofree char *parameter = seed_hf_table_name ("", row->parameter, block);
   const SeedParam *param = seed_params_lookup (saver->params, parameter);
@@ -84,7 +95,7 @@ save_row (
 }
 
 static gboolean
-save_extra (Saver *saver, const SeedExtraTensor *extra, GError **error)
+save_extra (SeedSaver *saver, const SeedExtraTensor *extra, GError **error)
 {
   const SeedParam *param = seed_params_lookup (saver->params, extra->name);
   SeedHfShape shape = { 0 };
@@ -97,9 +108,8 @@ save_extra (Saver *saver, const SeedExtraTensor *extra, GError **error)
   return save_tensor (saver, param, 0, 1, extra->name, &shape, error);
 }
 
-static gboolean
-collect_tensors (Saver *saver, const SeedHfConfig *config, const SeedExtraTensor *extras,
-    guint n_extras, GError **error)
+gboolean
+seed_saver_add_model (SeedSaver *saver, const SeedHfConfig *config, GError **error)
 {
   const SeedHfFamily *family = config->family;
 
@@ -111,6 +121,13 @@ collect_tensors (Saver *saver, const SeedHfConfig *config, const SeedExtraTensor
         return FALSE;
     }
   }
+  return TRUE;
+}
+
+gboolean
+seed_saver_add_extras (
+    SeedSaver *saver, const SeedExtraTensor *extras, guint n_extras, GError **error)
+{
   for (guint i = 0; i < n_extras; i++) {
     if (!save_extra (saver, &extras[i], error))
       return FALSE;
@@ -119,8 +136,8 @@ collect_tensors (Saver *saver, const SeedHfConfig *config, const SeedExtraTensor
 }
 
 /* The one family that is written has none of what others add. */
-static gboolean
-check_writable (const SeedVitConfig *config, const char *path, GError **error)
+gboolean
+seed_saver_check_writable (const SeedSaver *saver, const SeedVitConfig *config, GError **error)
 {
   if (!config->no_cls && config->n_registers == 0 && !config->pre_norm && !config->gated &&
       config->norm_place == SEED_VIT_NORM_ROWS && config->pool == SEED_VIT_POOL_CLS &&
@@ -129,7 +146,20 @@ check_writable (const SeedVitConfig *config, const char *path, GError **error)
   g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
       "%s: not written: only a plain transformer (a class token, no registers, norm before the "
       "blocks, gated MLP, pooling head or projection) can be saved",
-      path);
+      saver->path);
+  return FALSE;
+}
+
+gboolean
+seed_saver_make_folder (const char *folder, GError **error)
+{
+  int saved;
+
+  if (g_mkdir_with_parents (folder, 0777) == 0)
+    return TRUE;
+  saved = errno;
+  g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "%s: cannot make the folder: %s", folder,
+      g_strerror (saved));
   return FALSE;
 }
 
@@ -138,26 +168,21 @@ seed_checkpoint_save (const char *folder, const SeedVitConfig *config, const See
     const float *values, const SeedExtraTensor *extras, guint n_extras, GError **error)
 {
   SeedHfConfig written = seed_hf_vit.defaults;
-  g_autofree char *path = g_build_filename (folder, SEED_HF_WEIGHTS_FILE, NULL);
-  g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE, sizeof (SeedTensor));
-  g_autoptr (GStringChunk) names = g_string_chunk_new (4096);
   g_autoptr (GHashTable) metadata = g_hash_table_new (g_str_hash, g_str_equal);
-  Saver saver = { path, params, values, tensors, names };
+  g_auto (SeedSaver) saver = { 0 };
 
+  seed_saver_init (&saver, folder, SEED_HF_WEIGHTS_FILE, params, values);
   written.family = &seed_hf_vit;
   written.vit = *config;
   written.native_size = config->image_size;
-  if (!seed_vit_config_check (config, error) || !check_writable (config, path, error) ||
-      !collect_tensors (&saver, &written, extras, n_extras, error))
+  if (!seed_vit_config_check (config, error) ||
+      !seed_saver_check_writable (&saver, config, error) ||
+      !seed_saver_add_model (&saver, &written, error) ||
+      !seed_saver_add_extras (&saver, extras, n_extras, error) ||
+      !seed_saver_make_folder (folder, error))
     return FALSE;
-  if (g_mkdir_with_parents (folder, 0777) < 0) {
-    int saved = errno;
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "%s: cannot make the folder: %s", folder,
-        g_strerror (saved));
-    return FALSE;
-  }
   g_hash_table_insert (metadata, (char *) "format", (char *) "pt"); /* transformers insists */
   return seed_hf_config_write (written.family, config, folder, error) &&
-         seed_safetensors_write (
-             path, (const SeedTensor *) tensors->data, tensors->len, metadata, error);
+         seed_safetensors_write (saver.path, (const SeedTensor *) saver.tensors->data,
+             saver.tensors->len, metadata, error);
 }

@@ -184,6 +184,13 @@ is_ignored (const Loader *loader, const char *name)
   return FALSE;
 }
 
+/* Of the file of heads everybody takes what they know. */
+static gboolean
+is_head (const char *path)
+{
+  return g_str_has_suffix (path, "/" SEED_HF_HEADS_FILE);
+}
+
 static gboolean
 check_all_known (const Loader *loader, GError **error)
 {
@@ -193,7 +200,8 @@ check_all_known (const Loader *loader, GError **error)
     const char *path;
     const SeedTensor *tensor = seed_hf_weights_get (loader->weights, i, &path);
 
-    if (!g_hash_table_contains (loader->used, tensor) && !is_ignored (loader, tensor->name))
+    if (!g_hash_table_contains (loader->used, tensor) && !is_ignored (loader, tensor->name) &&
+        !is_head (path))
       return fail_tensor (path, tensor->name, SEED_ERROR_MISMATCH,
           g_strdup_printf ("is no part of a %s of %u blocks; is this the model that config.json "
                            "describes?",
@@ -343,7 +351,8 @@ seed_checkpoint_load_sized (SeedCheckpoint *checkpoint, const char *folder, guin
   g_array_set_clear_func (sources, clear_source);
   if (!seed_hf_config_read (&config, folder, error))
     return FALSE;
-  weights = seed_hf_weights_open (folder, error);
+  weights = n_extras > 0 ? seed_hf_weights_open_with_heads (folder, error)
+                         : seed_hf_weights_open (folder, error);
   if (!weights || !seed_hf_config_complete (&config, weights, image_size, folder, error))
     return FALSE;
   loader.weights = weights;

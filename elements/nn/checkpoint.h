@@ -31,9 +31,10 @@ typedef struct {
 } SeedExtraTensor;
 
 /*
- * Loads @folder. @extras may be NULL; each must be in the file and is appended to params under its
- * own name. Tensors that neither the family nor @extras takes are passed over when the family lists
- * them (heads of other tasks, another tower); any other is an error naming it.
+ * Loads @folder. @extras may be NULL; each must be in the files, heads.safetensors among them when
+ * there is one, and is appended to params under its own name. Tensors that neither the family nor
+ * @extras takes are passed over when the family lists them (heads of other tasks, another tower);
+ * any other is an error naming it.
  */
 gboolean seed_checkpoint_load (SeedCheckpoint *checkpoint, const char *folder,
     const SeedExtraTensor *extras, guint n_extras, GError **error);
@@ -52,3 +53,16 @@ void seed_checkpoint_clear (SeedCheckpoint *checkpoint);
 gboolean
 seed_checkpoint_save (const char *folder, const SeedVitConfig *config, const SeedParams *params,
     const float *values, const SeedExtraTensor *extras, guint n_extras, GError **error);
+
+/*
+ * Writes what was loaded as a plain ViT in the layout of transformers, whatever family it came
+ * from: config.json, preprocessor_config.json as the checkpoint wants images made, and
+ * model.safetensors with the transformer's tensors alone, in @dtype (SEED_DTYPE_F32, F16 or BF16,
+ * rounded to nearest even). @extras (may be NULL) go into heads.safetensors in the same dtype, so
+ * that other readers find nothing that they do not know. Weights are written atomically, heads
+ * before the model; config.json comes first.
+ * SEED_ERROR_UNSUPPORTED for what a plain ViT cannot say, SEED_ERROR_NUMERIC for a value that
+ * @dtype cannot hold; nothing is written then.
+ */
+gboolean seed_checkpoint_export (const char *folder, const SeedCheckpoint *checkpoint,
+    SeedDtype dtype, const SeedExtraTensor *extras, guint n_extras, GError **error);

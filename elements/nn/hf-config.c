@@ -370,7 +370,7 @@ append_value (GString *text, SeedHfKeyType type, gconstpointer value)
 }
 
 static char *
-format_config (const SeedHfFamily *family, const SeedVitConfig *vit)
+format_config (const SeedHfFamily *family, const SeedVitConfig *vit, SeedDtype dtype)
 {
   GString *text = g_string_new ("{\n");
   SeedHfConfig config = family->defaults;
@@ -385,7 +385,7 @@ format_config (const SeedHfFamily *family, const SeedVitConfig *vit)
     append_value (text, key->type, G_STRUCT_MEMBER_P (&config, key->offset));
     g_string_append (text, ",\n");
   }
-  g_string_append (text, "  \"torch_dtype\": \"float32\"\n}\n");
+  g_string_append_printf (text, "  \"torch_dtype\": \"%s\"\n}\n", seed_dtype_wire_name (dtype));
   return g_string_free (text, FALSE);
 }
 
@@ -395,9 +395,22 @@ seed_hf_config_write (
 {
   g_autofree char *path = g_build_filename (folder, "config.json", NULL);
   g_autofree char *preprocessor = g_build_filename (folder, "preprocessor_config.json", NULL);
-  g_autofree char *text = format_config (family, vit);
+  g_autofree char *text = format_config (family, vit, SEED_DTYPE_F32);
   g_autofree char *preprocessor_text = seed_hf_preprocessor_format (family, vit);
 
   return seed_atomic_file_set_contents (path, text, error) &&
+         seed_atomic_file_set_contents (preprocessor, preprocessor_text, error);
+}
+
+gboolean
+seed_hf_config_export (const SeedHfFamily *family, const SeedVitConfig *vit,
+    const SeedHfImages *images, SeedDtype dtype, const char *folder, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, "config.json", NULL);
+  g_autofree char *preprocessor = g_build_filename (folder, "preprocessor_config.json", NULL);
+  g_autofree char *text = format_config (family, vit, dtype);
+  g_autofree char *preprocessor_text = seed_hf_preprocessor_format_images (vit, images, error);
+
+  return preprocessor_text && seed_atomic_file_set_contents (path, text, error) &&
          seed_atomic_file_set_contents (preprocessor, preprocessor_text, error);
 }

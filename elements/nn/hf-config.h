@@ -33,5 +33,13 @@ gboolean seed_hf_preprocessor_parse (
 gboolean seed_hf_config_write (
     const SeedHfFamily *family, const SeedVitConfig *vit, const char *folder, GError **error);
 
+/* Both files for weights in @dtype and images made as @images says. SEED_ERROR_UNSUPPORTED when no
+ * processor makes them so. */
+gboolean seed_hf_config_export (const SeedHfFamily *family, const SeedVitConfig *vit,
+    const SeedHfImages *images, SeedDtype dtype, const char *folder, GError **error);
+
 /* Text of the second file. Caller frees. */
 char *seed_hf_preprocessor_format (const SeedHfFamily *family, const SeedVitConfig *vit);
+/* The same as @images says, by the processor that does it. NULL with SEED_ERROR_UNSUPPORTED. */
+char *seed_hf_preprocessor_format_images (
+    const SeedVitConfig *vit, const SeedHfImages *images, GError **error);

@@ -359,3 +359,58 @@ seed_hf_preprocessor_format (const SeedHfFamily *family, const SeedVitConfig *vi
       vit->image_size, vit->image_size);
   return g_string_free (text, FALSE);
 }
+
+static gboolean
+fail_images (const SeedVitConfig *vit, const SeedHfImages *images, GError **error)
+{
+  g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+      "images resized to %u pixels, of which %u are cut out and %u used, cannot be asked of an "
+      "image processor",
+      images->resize_size, images->crop_size, vit->image_size);
+  return FALSE;
+}
+
+/* Which processor makes images so: the whole image squashed (ViT), squashed and cut (DeiT), or its
+ * shorter side resized and cut (BiT, as DINOv2 has it). */
+static gboolean
+append_sizes (GString *text, const SeedVitConfig *vit, const SeedHfImages *images, GError **error)
+{
+  gboolean keeps_aspect = g_strcmp0 (images->fit, "crop") == 0;
+  gboolean cuts = keeps_aspect || images->resize_size != images->crop_size;
+
+  if (images->crop_size != vit->image_size)
+    return fail_images (vit, images, error);
+  g_string_append_printf (text, "  \"image_processor_type\": \"%sImageProcessor\",\n",
+      keeps_aspect ? "Bit"
+      : cuts       ? "DeiT"
+                   : "ViT");
+  if (keeps_aspect)
+    g_string_append_printf (text, "  \"size\": {\"shortest_edge\": %u},\n", images->resize_size);
+  else
+    g_string_append_printf (text, "  \"size\": {\"height\": %u, \"width\": %u},\n",
+        images->resize_size, images->resize_size);
+  if (cuts)
+    g_string_append_printf (text,
+        "  \"do_center_crop\": true,\n  \"crop_size\": {\"height\": %u, \"width\": %u},\n",
+        images->crop_size, images->crop_size);
+  return TRUE;
+}
+
+char *
+seed_hf_preprocessor_format_images (
+    const SeedVitConfig *vit, const SeedHfImages *images, GError **error)
+{
+  g_autoptr (GString) text = g_string_new ("{\n");
+
+  if (!append_sizes (text, vit, images, error))
+    return NULL;
+  g_string_append_printf (
+      text, "  \"resample\": %d,\n", g_strcmp0 (images->interpolation, "bicubic") == 0 ? 3 : 2);
+  append_three (text, "image_mean", vit->mean);
+  append_three (text, "image_std", vit->std);
+  g_string_append (text, "  \"do_resize\": true,\n  \"do_normalize\": true,\n"
+                         "  \"do_rescale\": true,\n  \"rescale_factor\": ");
+  seed_json_append_double (text, 1.0 / 255.0);
+  g_string_append (text, "\n}\n");
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}

@@ -225,6 +225,18 @@ seed_hf_weights_open (const char *folder, GError **error)
   return g_steal_pointer (&weights);
 }
 
+SeedHfWeights *
+seed_hf_weights_open_with_heads (const char *folder, GError **error)
+{
+  g_autofree char *heads = g_build_filename (folder, SEED_HF_HEADS_FILE, NULL);
+  g_autoptr (SeedHfWeights) weights = seed_hf_weights_open (folder, error);
+
+  if (weights && g_file_test (heads, G_FILE_TEST_EXISTS | G_FILE_TEST_IS_SYMLINK) &&
+      !open_file (weights, folder, SEED_HF_HEADS_FILE, error))
+    return NULL;
+  return g_steal_pointer (&weights);
+}
+
 void
 seed_hf_weights_free (SeedHfWeights *weights)
 {

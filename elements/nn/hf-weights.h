@@ -13,11 +13,14 @@ typedef struct _SeedHfWeights SeedHfWeights;
 
 #define SEED_HF_WEIGHTS_FILE "model.safetensors"
 #define SEED_HF_INDEX_FILE "model.safetensors.index.json"
+#define SEED_HF_HEADS_FILE "heads.safetensors" /* beside them, what other readers must not see */
 #define SEED_HF_INDEX_MAX_BYTES (16u << 20)
 #define SEED_HF_INDEX_MAX_FILES 1024u
 
 /* Maps the files. Errors name the file and, where one is to blame, the tensor. */
 SeedHfWeights *seed_hf_weights_open (const char *folder, GError **error);
+/* The same with the tensors of SEED_HF_HEADS_FILE, when there is one, behind the others. */
+SeedHfWeights *seed_hf_weights_open_with_heads (const char *folder, GError **error);
 void seed_hf_weights_free (SeedHfWeights *weights);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedHfWeights, seed_hf_weights_free)
 

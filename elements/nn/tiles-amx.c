@@ -405,6 +405,37 @@ softmax_lines (
         softmax_line (x, causal >= 0 ? MIN (cols, (guint) causal + r + 1) : cols, n_units, scale);
 }
 
+static void
+softmax_slopes (float *probs, gsize stride, const float *inverse, const float *d_probs,
+    gsize d_stride, guint rows, guint cols, float scale, guint32 *slopes)
+{
+  gsize n_units = seed_tile_units (SEED_PRECISION_BFLOAT16, cols);
+
+  for (guint r = 0; r < rows; r++, probs += stride, d_probs += d_stride, slopes += n_units) {
+    const __m512 by = _mm512_set1_ps (inverse[r]), k = _mm512_set1_ps (scale);
+    __m512 dot0 = _mm512_setzero_ps (), dot1 = dot0, dot;
+    guint32 *line = (guint32 *) probs;
+
+    for (gsize u = 0; u < n_units; u += LANES) {
+      dot0 = _mm512_fmadd_ps (load_floats (SEED_ROWS_BF16, line, 2 * u, 0xffff),
+          _mm512_loadu_ps (d_probs + 2 * u), dot0);
+      dot1 = _mm512_fmadd_ps (load_floats (SEED_ROWS_BF16, line, 2 * u + LANES, 0xffff),
+          _mm512_loadu_ps (d_probs + 2 * u + LANES), dot1);
+    }
+    dot = _mm512_set1_ps (_mm512_reduce_add_ps (_mm512_add_ps (dot0, dot1)) * inverse[r]);
+    for (gsize u = 0; u < n_units; u += LANES) {
+      __m512 p0 = _mm512_mul_ps (load_floats (SEED_ROWS_BF16, line, 2 * u, 0xffff), by);
+      __m512 p1 = _mm512_mul_ps (load_floats (SEED_ROWS_BF16, line, 2 * u + LANES, 0xffff), by);
+      __m512 d0 = _mm512_sub_ps (_mm512_loadu_ps (d_probs + 2 * u), dot);
+      __m512 d1 = _mm512_sub_ps (_mm512_loadu_ps (d_probs + 2 * u + LANES), dot);
+
+      _mm512_storeu_si512 (line + u, to_bf16 (p1, p0));
+      _mm512_storeu_si512 (slopes + u, to_bf16 (_mm512_mul_ps (_mm512_mul_ps (p1, k), d1),
+                                           _mm512_mul_ps (_mm512_mul_ps (p0, k), d0)));
+    }
+  }
+}
+
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -430,6 +461,7 @@ make (gpointer unused)
   tiles.multiply[SEED_PRECISION_BFLOAT16] = multiply_bfloat16;
   tiles.multiply[SEED_PRECISION_INT8] = multiply_int8;
   tiles.softmax_lines = softmax_lines;
+  tiles.softmax_slopes = softmax_slopes;
   return &tiles;
 }
 

@@ -131,6 +131,15 @@ typedef struct {
    */
   void (*softmax_lines) (
       float *x, gsize stride, guint rows, guint cols, float scale, int causal, float *inverse);
+
+  /*
+   * The way back through it, for @rows of @cols: @probs are softmax_lines, as they lie there, and
+   * become divided by their sums; @d_probs [rows, d_stride] is the gradient after them; @slopes,
+   * lines one after another, becomes the one before: scale p (d - sum of p d). What d_probs has
+   * beyond @cols must be zero up to the end of a line.
+   */
+  void (*softmax_slopes) (float *probs, gsize stride, const float *inverse, const float *d_probs,
+      gsize d_stride, guint rows, guint cols, float scale, guint32 *slopes);
 } SeedTiles;
 
 /* The table for this CPU. */

@@ -203,6 +203,34 @@ backward_item (const Region *region, guint item, real *d_probs)
   head_product (vit, d_key);
 }
 
+/* The same by the backend's own. */
+static void
+fused_backward_item (const Region *region, guint item)
+{
+  const SeedVit *vit = region->vit;
+  guint d = vit->config.dim;
+  guint head = item % vit->config.heads, image = item / vit->config.heads;
+  gsize at = qkv_offset (vit, image, head);
+  SeedAttentionBackward attention = { .of = { .type = vit->rows_type,
+                                          .n_queries = vit->n_tokens,
+                                          .n_keys = vit->n_tokens,
+                                          .dim = vit->head_dim,
+                                          .scale = attention_scale (vit),
+                                          .q = seed_vit_row (vit, region->block->qkv, at, 1),
+                                          .k = seed_vit_row (vit, region->block->qkv, at + d, 1),
+                                          .v =
+                                              seed_vit_row (vit, region->block->qkv, at + 2 * d, 1),
+                                          .stride = 3 * (gsize) d },
+    .d_out = region->d_attended + row_offset (vit, image, head),
+    .d_out_stride = d,
+    .d_q = seed_vit_row (vit, region->d_qkv, at, 1),
+    .d_k = seed_vit_row (vit, region->d_qkv, at + d, 1),
+    .d_v = seed_vit_row (vit, region->d_qkv, at + 2 * d, 1),
+    .d_stride = 3 * (gsize) d };
+
+  vit->backend->attention_backward (&attention);
+}
+
 static void
 chunk_task (guint task, gpointer data)
 {
@@ -212,7 +240,9 @@ chunk_task (guint task, gpointer data)
   real *scratch = vit->scratch + task * vit->scratch_size;
 
   for (gsize i = 0; i < items.n; i++)
-    if (region->d_qkv)
+    if (region->d_qkv && vit->backend->attention_backward)
+      fused_backward_item (region, (guint) (items.begin + i));
+    else if (region->d_qkv)
       backward_item (region, (guint) (items.begin + i), scratch);
     else if (vit->backend->attention && !region->block->probs)
       fused_item (region, (guint) (items.begin + i));

@@ -41,6 +41,10 @@ gsize seed_vit_weights_bytes (const SeedVitWeights *weights);
 SeedVit *seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
     gboolean train, const SeedBackend *backend, GError **error);
 
+/* seed_vit_new_subset likewise. */
+SeedVit *seed_vit_new_subset_with (const SeedVitConfig *config, const SeedParams *params,
+    guint max_batch, guint max_words, gboolean train, const SeedBackend *backend, GError **error);
+
 /* seed_vit_forward without packing anew; @weights of the workspace's configuration. */
 const real *seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights,
     const float scale[3], const float shift[3], const guint8 *words, guint n);

@@ -239,8 +239,16 @@ SeedVit *
 seed_vit_new_subset (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
     guint max_words, gboolean train, GError **error)
 {
+  return seed_vit_new_subset_with (
+      config, params, max_batch, max_words, train, seed_backend_get (), error);
+}
+
+SeedVit *
+seed_vit_new_subset_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    guint max_words, gboolean train, const SeedBackend *backend, GError **error)
+{
   g_return_val_if_fail (max_words > 0, NULL);
-  return vit_new (config, params, max_batch, max_words, train, seed_backend_get (), error);
+  return vit_new (config, params, max_batch, max_words, train, backend, error);
 }
 
 void

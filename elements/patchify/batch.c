@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include <seed/view-meta.h>
+
 #include "core/stream-meta.h"
 #include "patchify/seedpatchify.h"
 
@@ -61,12 +63,14 @@ arm_deadline (SeedPatchify *self, guint deadline_ms)
   seed_deadline_arm (self->deadline, clock, deadline_ms * GST_MSECOND, self->token);
 }
 
-/* Every view a crop of its own; stretched, so that no view shows bars. */
+/* Every view a crop of its own; stretched, so that no view shows bars. The reference view is all
+ * that the others are crops of, as it is. */
 static void
-cut_augmented (SeedPatchify *self, const SeedFrame *frame, const SeedStreamMeta *who, guint64 seed,
-    const SeedPlacement *whole, guint8 *words)
+cut_augmented (SeedPatchify *self, const SeedFrame *frame, const SeedStreamMeta *who,
+    const SeedPatchifySettings *settings, const SeedPlacement *whole, guint8 *words)
 {
-  seed = seed_augment_repeat_seed (seed, who->repeat);
+  guint64 seed = seed_augment_repeat_seed (settings->seed, who->repeat);
+
   for (guint v = 0; v < self->info.views; v++) {
     seed_augment_draw (&self->augments[v], seed, who->stream, who->frame, v, &whole->box,
         self->input->pixel_aspect);
@@ -74,6 +78,10 @@ cut_augmented (SeedPatchify *self, const SeedFrame *frame, const SeedStreamMeta 
                                    .width = self->info.image_size,
                                    .height = self->info.image_size },
       .augment = &self->augments[v] };
+  }
+  if (settings->reference_view) {
+    self->cuts[0].place.box = whole->box;
+    self->cuts[0].augment = NULL;
   }
   seed_cutter_run (self->cutter, frame, self->cuts, self->info.views, words);
 }
@@ -83,10 +91,39 @@ cut_plain (SeedPatchify *self, const SeedFrame *frame, const SeedPlacement *plac
 {
   const gsize view_size = seed_patches_info_item_size (&self->info) / self->info.views;
 
-  self->cuts[0] = (SeedCut){ .place = *place };
+  for (guint v = 0; v < self->info.views; v++)
+    self->cuts[v] = (SeedCut){ .place = *place };
   seed_cutter_run (self->cutter, frame, self->cuts, 1, words);
   for (guint v = 1; v < self->info.views; v++)
     memcpy (words + v * view_size, words, view_size);
+}
+
+/* What the square of a view shows of the frame, bars included. */
+static SeedView
+view_of (const SeedCut *cut, const SeedFrame *frame, guint image_size)
+{
+  const SeedPlacement *place = &cut->place;
+  double x_scale = (place->box.x1 - place->box.x0) / place->width;
+  double y_scale = (place->box.y1 - place->box.y0) / place->height;
+
+  return (SeedView){ .x = (place->box.x0 - place->x * x_scale) / frame->width,
+    .y = (place->box.y0 - place->y * y_scale) / frame->height,
+    .width = image_size * x_scale / frame->width,
+    .height = image_size * y_scale / frame->height,
+    .flip = cut->augment && cut->augment->flip };
+}
+
+/* One view alone says nothing that anybody compares it with. */
+static void
+describe_views (SeedPatchify *self, const SeedFrame *frame)
+{
+  SeedViewMeta *meta;
+
+  if (self->info.views < 2)
+    return;
+  meta = seed_buffer_add_view_meta (self->buffer, self->n_items, self->info.views);
+  for (guint v = 0; v < self->info.views; v++)
+    meta->views[v] = view_of (&self->cuts[v], frame, self->info.image_size);
 }
 
 GstFlowReturn
@@ -108,9 +145,10 @@ seed_patchify_batch_add (SeedPatchify *self, const SeedFrame *frame, const SeedS
   seed_fit_place_window (
       self->fit, frame->width, frame->height, self->input->pixel_aspect, &window, &place);
   if (settings.augment)
-    cut_augmented (self, frame, who, settings.seed, &place, words);
+    cut_augmented (self, frame, who, &settings, &place, words);
   else
     cut_plain (self, frame, &place, words);
+  describe_views (self, frame);
   seed_buffer_copy_stream_meta (self->buffer, who);
   if (self->n_items++ == 0 && settings.deadline_ms > 0 && self->info.batch > 1)
     arm_deadline (self, settings.deadline_ms);

@@ -22,7 +22,9 @@
  *
  * With augment, each view is a random crop of what fit leaves of the frame, stretched to the
  * square: of the whole frame for squash (which augment chooses unless told otherwise) and letterbox
- * (which then adds no bars, they would tell the views apart), of the centred square for crop.
+ * (which then adds no bars, they would tell the views apart), of the centred square for crop. With
+ * reference-view the first view is all of that. Words of more than one view say in a #SeedViewMeta
+ * per item what each view shows of the frame.
  *
  * ## Example launch line
  * |[
@@ -44,6 +46,7 @@
 #define DEFAULT_BATCH 1
 #define DEFAULT_BATCH_DEADLINE_MS 0
 #define DEFAULT_AUGMENT FALSE
+#define DEFAULT_REFERENCE_VIEW FALSE
 #define DEFAULT_FIT SEED_PATCHIFY_FIT_AUTO
 #define DEFAULT_INTERPOLATION SEED_PATCHIFY_INTERPOLATION_AUTO
 #define DEFAULT_IMAGE_SIZE 0
@@ -61,6 +64,7 @@ enum {
   PROP_BATCH,
   PROP_BATCH_DEADLINE_MS,
   PROP_AUGMENT,
+  PROP_REFERENCE_VIEW,
   PROP_FIT,
   PROP_INTERPOLATION,
   PROP_IMAGE_SIZE,
@@ -150,6 +154,11 @@ install_properties (GObjectClass *object_class)
           "Make each view a random crop, flipped and coloured at random, the same for the same "
           "seed, stream, frame number and view",
           DEFAULT_AUGMENT, rw));
+  g_object_class_install_property (object_class, PROP_REFERENCE_VIEW,
+      g_param_spec_boolean ("reference-view", "Reference view",
+          "With augment: make the first view all of what the others are crops of, not flipped and "
+          "in its own colours, as learning image anchors wants it",
+          DEFAULT_REFERENCE_VIEW, rw));
   g_object_class_install_property (object_class, PROP_FIT,
       g_param_spec_enum (
           "fit", "Fit", "How a frame becomes a square", SEED_TYPE_PATCHIFY_FIT, DEFAULT_FIT, rw));
@@ -205,6 +214,7 @@ seed_patchify_init (SeedPatchify *self)
     .batch = DEFAULT_BATCH,
     .deadline_ms = DEFAULT_BATCH_DEADLINE_MS,
     .augment = DEFAULT_AUGMENT,
+    .reference_view = DEFAULT_REFERENCE_VIEW,
     .fit = DEFAULT_FIT,
     .interpolation = DEFAULT_INTERPOLATION,
     .image_size = DEFAULT_IMAGE_SIZE,
@@ -257,6 +267,10 @@ seed_patchify_set_property (GObject *object, guint id, const GValue *value, GPar
     break;
   case PROP_AUGMENT:
     s->augment = g_value_get_boolean (value);
+    in_caps = FALSE;
+    break;
+  case PROP_REFERENCE_VIEW:
+    s->reference_view = g_value_get_boolean (value);
     in_caps = FALSE;
     break;
   case PROP_FIT:
@@ -313,6 +327,9 @@ seed_patchify_get_property (GObject *object, guint id, GValue *value, GParamSpec
     break;
   case PROP_AUGMENT:
     g_value_set_boolean (value, s->augment);
+    break;
+  case PROP_REFERENCE_VIEW:
+    g_value_set_boolean (value, s->reference_view);
     break;
   case PROP_FIT:
     g_value_set_enum (value, s->fit);

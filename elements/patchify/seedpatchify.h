@@ -30,7 +30,7 @@ typedef enum {
 
 typedef struct {
   guint views, batch, deadline_ms;
-  gboolean augment;
+  gboolean augment, reference_view;
   SeedPatchifyFit fit;
   SeedPatchifyInterpolation interpolation;
   guint image_size, patch_size; /* 0: open */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <string.h>
 
+#include <seed/anchors-meta.h>
 #include <seed/error.h>
 
 #include "core/event.h"
@@ -8,6 +10,7 @@
 #include "publish/health.h"
 #include "publish/json-tree.h"
 #include "publish/seedpublish.h"
+#include "publish/wire-kinds.h"
 
 /* Events remembered to tell the second way of one from a new one. */
 #define MAX_EVENT_IDS 4096u
@@ -21,6 +24,10 @@ static const struct {
   { "train", SEED_PUBLISH_TRAIN },
   { "event", SEED_PUBLISH_EVENT },
   { "health", SEED_PUBLISH_HEALTH },
+  { "anchors", SEED_PUBLISH_ANCHORS },
+  { "labels", SEED_PUBLISH_LABELS },
+  { "neighbours", SEED_PUBLISH_NEIGHBOURS },
+  { "grounding", SEED_PUBLISH_GROUNDING },
 };
 
 static SeedPublishKinds
@@ -44,7 +51,9 @@ seed_publish_kinds_parse (const char *text, SeedPublishKinds *kinds, GError **er
 
     if (!bit) {
       g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
-          "kinds: \"%s\" is none of embedding, tokens, train, event, health", names[i]);
+          "kinds: \"%s\" is none of embedding, tokens, train, event, health, anchors, labels, "
+          "neighbours, grounding",
+          names[i]);
       return FALSE;
     }
     bits |= bit;
@@ -64,7 +73,7 @@ seed_publish_wants (SeedPublish *self, SeedPublishPad *pad)
 {
   if (pad->is_report)
     return seed_publish_kinds_has (self->wanted, pad->kind);
-  return (self->wanted & SEED_PUBLISH_EMBEDDING) ||
+  return (self->wanted & SEED_PUBLISH_EMBEDDING) || (self->wanted & SEED_PUBLISH_ANCHORS) ||
          ((self->wanted & SEED_PUBLISH_TOKENS) && pad->info.token_dim > 0);
 }
 
@@ -175,9 +184,52 @@ send_tensor (SeedPublish *self, SeedPublishPad *pad, const SeedStreamMeta *meta,
   return sent != SEED_PUBLISHER_FAILED;
 }
 
+static double
+entropy_of (const float *histogram)
+{
+  double entropy = 0;
+
+  for (guint i = 0; i < SEED_ANCHORS_META_BINS; i++)
+    if (histogram[i] > 0)
+      entropy -= (double) histogram[i] * log ((double) histogram[i]);
+  return entropy;
+}
+
+/* What a student with image anchors says of a frame, beside its features. */
+static gboolean
+send_anchors (SeedPublish *self, const SeedAnchorsMeta *anchors, SeedResult *result,
+    SeedPublisherStatus *status)
+{
+  g_autoptr (JsonObject) data = json_object_new ();
+  gsize cells = (gsize) anchors->grid * anchors->grid;
+  SeedTensor tensors[2] = { { .name = seed_kind_tensor_name ("anchors", 0),
+                                .dtype = SEED_DTYPE_F32,
+                                .n_dims = 1,
+                                .shape = { SEED_ANCHORS_META_BINS },
+                                .data = anchors->histogram,
+                                .size = sizeof anchors->histogram },
+    { .name = seed_kind_tensor_name ("anchors", 1),
+        .dtype = SEED_DTYPE_F32,
+        .n_dims = 3,
+        .shape = { SEED_ANCHORS_META_BINS, anchors->grid, anchors->grid },
+        .data = anchors->heatmaps,
+        .size = SEED_ANCHORS_META_BINS * cells * sizeof (float) } };
+  SeedPublisherStatus sent;
+
+  json_object_set_int_member (data, "grid", anchors->grid);
+  json_object_set_double_member (data, "entropy", entropy_of (anchors->histogram));
+  result->kind = "anchors";
+  result->tensors = tensors;
+  result->n_tensors = anchors->heatmaps ? 2 : 1;
+  result->data = data;
+  send_result (self, result, &sent);
+  *status = MAX (*status, sent);
+  return sent != SEED_PUBLISHER_FAILED;
+}
+
 static gboolean
 publish_item (SeedPublish *self, SeedPublishPad *pad, const Features *features, guint i,
-    const SeedStreamMeta *meta)
+    const SeedStreamMeta *meta, const SeedAnchorsMeta *anchors)
 {
   const SeedFeaturesInfo *info = &pad->info;
   gsize summary_size = info->summary_dim * sizeof (float);
@@ -205,6 +257,8 @@ publish_item (SeedPublish *self, SeedPublishPad *pad, const Features *features, 
     tokens.data = features->tokens.data + i * tokens_size;
     ok = send_tensor (self, pad, meta, &tokens, &result, &status);
   }
+  if (ok && anchors && (self->wanted & SEED_PUBLISH_ANCHORS))
+    ok = send_anchors (self, anchors, &result, &status);
   count_item (self, &result, status);
   return ok;
 }
@@ -212,7 +266,8 @@ publish_item (SeedPublish *self, SeedPublishPad *pad, const Features *features, 
 static GstFlowReturn
 publish_features (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
 {
-  gpointer state = NULL;
+  gpointer state = NULL, anchors_state = NULL;
+  const SeedAnchorsMeta *anchors = seed_buffer_iterate_anchors_meta (buffer, &anchors_state);
   Features features;
   gboolean ok = TRUE;
 
@@ -231,9 +286,12 @@ publish_features (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
     const SeedStreamMeta *meta = seed_buffer_iterate_stream_meta (buffer, &state);
 
     if (ok)
-      ok = publish_item (self, pad, &features, i, meta);
+      ok = publish_item (
+          self, pad, &features, i, meta, anchors && anchors->item == i ? anchors : NULL);
     else
       seed_ledger_drop (self->ledger, meta ? meta->stream : NULL, SEED_DROP_ERROR, 1);
+    if (anchors && anchors->item == i)
+      anchors = seed_buffer_iterate_anchors_meta (buffer, &anchors_state);
   }
   unmap_features (buffer, &features);
   return ok ? GST_FLOW_OK : GST_FLOW_ERROR;
@@ -248,7 +306,7 @@ parse_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
   g_autoptr (JsonNode) root = NULL;
   GstMapInfo map;
 
-  if (!gst_buffer_map (buffer, &map, GST_MAP_READ)) {
+  if (!gst_buffer_map_range (buffer, 0, 1, &map, GST_MAP_READ)) {
     GST_ELEMENT_ERROR (self, RESOURCE, READ, ("A report cannot be mapped"),
         ("node %s, kind %s", seed_publish_pad_node (pad), pad->kind));
     return NULL;
@@ -263,15 +321,57 @@ parse_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
   return NULL;
 }
 
+/* Memories after the first are the tensors of the kind, in the order of its table. */
+typedef struct {
+  GstMapInfo maps[SEED_KIND_MAX_TENSORS];
+  SeedTensor tensors[SEED_KIND_MAX_TENSORS];
+  guint n;
+} ReportTensors;
+
+static void
+unmap_tensors (GstBuffer *buffer, ReportTensors *tensors)
+{
+  for (guint i = 0; i < tensors->n; i++)
+    gst_buffer_unmap (buffer, &tensors->maps[i]);
+}
+
+static gboolean
+map_tensors (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer, JsonObject *data,
+    ReportTensors *tensors)
+{
+  guint n = gst_buffer_n_memory (buffer);
+
+  tensors->n = 0;
+  for (guint i = 0; i + 1 < n; i++) {
+    GstMapInfo *map = &tensors->maps[i];
+
+    if (i >= SEED_KIND_MAX_TENSORS || !gst_buffer_map_range (buffer, i + 1, 1, map, GST_MAP_READ))
+      break;
+    tensors->n++;
+    if (!seed_kind_make_tensor (pad->kind, i, data, map->data, map->size, &tensors->tensors[i]))
+      break;
+    if (i + 2 == n)
+      return TRUE;
+  }
+  if (n <= 1)
+    return TRUE;
+  unmap_tensors (buffer, tensors);
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("A report of kind %s has memories that are none of its tensors", pad->kind),
+      ("node %s, %u memories", seed_publish_pad_node (pad), n));
+  return FALSE;
+}
+
 static GstFlowReturn
 publish_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
 {
   g_autoptr (JsonNode) root = parse_report (self, pad, buffer);
   SeedPublisherStatus status;
+  ReportTensors tensors;
   gpointer state = NULL;
   SeedResult result;
 
-  if (!root) {
+  if (!root || !map_tensors (self, pad, buffer, json_node_get_object (root), &tensors)) {
     seed_ledger_drop_buffer (self->ledger, buffer, SEED_DROP_ERROR);
     return GST_FLOW_ERROR;
   }
@@ -280,7 +380,10 @@ publish_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
     set_identity (&result, seed_buffer_iterate_stream_meta (buffer, &state));
   result.kind = pad->kind;
   result.data = json_node_get_object (root);
+  result.tensors = tensors.tensors;
+  result.n_tensors = tensors.n;
   send_result (self, &result, &status);
+  unmap_tensors (buffer, &tensors);
   if (status == SEED_PUBLISHER_SENT)
     seed_ledger_out_buffer (self->ledger, buffer);
   else
@@ -325,6 +428,27 @@ is_new_event (SeedPublish *self, guint64 id)
   return is_new;
 }
 
+/* What an event says beyond what all do. */
+static gboolean
+add_detail (GQuark id, const GValue *value, gpointer user_data)
+{
+  const char *name = g_quark_to_string (id);
+  JsonObject *data = user_data;
+
+  if (json_object_has_member (data, name) || g_str_equal (name, "stream") ||
+      g_str_equal (name, "time-ns"))
+    return TRUE;
+  if (G_VALUE_HOLDS_STRING (value) && g_value_get_string (value))
+    json_object_set_string_member (data, name, g_value_get_string (value));
+  else if (G_VALUE_HOLDS_UINT (value))
+    json_object_set_int_member (data, name, g_value_get_uint (value));
+  else if (G_VALUE_HOLDS_UINT64 (value))
+    json_object_set_int_member (data, name, (gint64) g_value_get_uint64 (value));
+  else if (G_VALUE_HOLDS_DOUBLE (value))
+    json_object_set_double_member (data, name, g_value_get_double (value));
+  return TRUE;
+}
+
 void
 seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
 {
@@ -340,6 +464,7 @@ seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
   json_object_set_string_member (data, "event", parsed.event);
   json_object_set_string_member (data, "reason", parsed.reason);
   json_object_set_int_member (data, "id", (gint64) parsed.id);
+  gst_structure_foreach (gst_event_get_structure (event), add_detail, data);
   seed_publish_pad_init_result (pad, &result);
   result.kind = "event";
   result.stream = parsed.stream;
@@ -349,6 +474,36 @@ seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
 }
 
 /* Health */
+
+#define MAX_LOSSES 16u
+
+static void
+set_losses (SeedPublish *self, JsonObject *data)
+{
+  g_autoptr (GArray) losses = seed_publisher_get_losses (self->publisher, MAX_LOSSES);
+  JsonObject *object = json_object_new ();
+
+  for (guint i = 0; i < losses->len; i++) {
+    const SeedPublisherLoss *loss = &g_array_index (losses, SeedPublisherLoss, i);
+
+    json_object_set_int_member (object, loss->topic, (gint64) loss->dropped);
+  }
+  json_object_set_object_member (data, "dropped_topics", object);
+}
+
+static void
+set_subscribers (JsonObject *data, const SeedGateStats *stats)
+{
+  JsonObject *object = json_object_new ();
+
+  json_object_set_int_member (object, "connections", (gint64) stats->connections);
+  json_object_set_int_member (object, "refused_subscriptions", (gint64) stats->refused);
+  json_object_set_int_member (object, "garbage", (gint64) stats->garbage);
+  json_object_set_int_member (object, "hung_up", (gint64) stats->hung_up);
+  json_object_set_int_member (object, "turned_away", (gint64) stats->turned_away);
+  json_object_set_int_member (object, "failed_handshakes", (gint64) stats->failed);
+  json_object_set_object_member (data, "subscribers", object);
+}
 
 static JsonObject *
 new_health (SeedPublish *self, gboolean with_streams)
@@ -360,11 +515,13 @@ new_health (SeedPublish *self, gboolean with_streams)
   json_object_set_int_member (
       data, "uptime_ms", (g_get_monotonic_time () - self->started_us) / 1000);
   seed_health_set_memory (data);
-  json_object_set_int_member (data, "subscriptions", (gint64) stats.subscriptions);
+  json_object_set_int_member (data, "subscriptions", (gint64) stats.gate.subscriptions);
   json_object_set_int_member (data, "sent", (gint64) stats.sent);
   json_object_set_int_member (data, "bytes", (gint64) stats.bytes);
   json_object_set_int_member (data, "dropped_queue_full", (gint64) stats.dropped);
   json_object_set_int_member (data, "set_aside", (gint64) stats.set_aside);
+  set_losses (self, data);
+  set_subscribers (data, &stats.gate);
   seed_health_set_busy (data, "latency", self->latency);
   seed_health_set_elements (data, GST_ELEMENT (self), with_streams);
   return data;

@@ -57,6 +57,23 @@ seed_remembered_clear (SeedRemembered *remembered)
 {
   g_clear_pointer (&remembered->format, g_ref_string_release);
   g_clear_pointer (&remembered->pixels, g_bytes_unref);
+  g_clear_pointer (&remembered->captions, g_bytes_unref);
+}
+
+gboolean
+seed_replay_captions_are_good (const guint8 *data, gsize size)
+{
+  const char *text = (const char *) data;
+  gsize n;
+
+  if (size == 0 || size > SEED_REPLAY_MAX_CAPTIONS || data[size - 1] != 0)
+    return FALSE;
+  for (; size > 0; text += n + 1, size -= n + 1) {
+    n = strlen (text);
+    if (!g_utf8_validate (text, (gssize) n, NULL))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 SeedReplay *
@@ -205,7 +222,9 @@ furthest_above (const SeedReplay *replay, const Stream * not, guint room)
 static guint64
 bytes_of (const SeedRemembered *frame)
 {
-  return g_bytes_get_size (frame->pixels) + SEED_REPLAY_OVERHEAD;
+  gsize captions = frame->captions ? g_bytes_get_size (frame->captions) : 0;
+
+  return g_bytes_get_size (frame->pixels) + captions + SEED_REPLAY_OVERHEAD;
 }
 
 static void

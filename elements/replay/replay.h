@@ -55,8 +55,14 @@ typedef struct {
   guint64 mark;   /* when it was stored or drawn last, in events */
   char *format;   /* what the pixels are; an interned GRefString */
   GBytes *pixels;
+  GBytes *captions; /* UTF-8 texts, each with its NUL, one after the other; NULL: none */
   SeedSignature signature;
 } SeedRemembered;
+
+#define SEED_REPLAY_MAX_CAPTIONS 65536u /* bytes of a frame */
+
+/* Whether they are that, from one text on up to the limit. */
+gboolean seed_replay_captions_are_good (const guint8 *data, gsize size);
 
 /* Releases what it points to and forgets it. NULL-safe fields. */
 void seed_remembered_clear (SeedRemembered *remembered);
@@ -79,9 +85,9 @@ gboolean
 seed_replay_is_duplicate (SeedReplay *replay, const char *stream, const SeedSignature *signature);
 
 /*
- * A frame of @stream whose pixels would take @n_bytes has come. TRUE: it is to be remembered, give
- * it to seed_replay_store before the next call of this; if that cannot be done it is as if it had
- * been lost. Marks the stream as up.
+ * A frame of @stream whose pixels and captions would take @n_bytes has come. TRUE: it is to be
+ * remembered, give it to seed_replay_store before the next call of this; if that cannot be done it
+ * is as if it had been lost. Marks the stream as up.
  */
 gboolean seed_replay_offer (SeedReplay *replay, const char *stream, gsize n_bytes);
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "core/caption-meta.h"
 #include "core/event.h"
 #include "core/stream-meta.h"
 #include "replay/replay-private.h"
@@ -62,6 +65,35 @@ caps_of (SeedReplayElement *self, const SeedRemembered *frame)
   return self->kept_caps;
 }
 
+/* Captions of a frame as they are remembered, or NULL: as many as there is room for. */
+static GBytes *
+take_captions (GstBuffer *buffer)
+{
+  const SeedCaptionMeta *meta = seed_buffer_get_caption_meta (buffer, 0);
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+
+  for (guint i = 0; meta && i < meta->n_captions; i++) {
+    gsize size = strlen (meta->captions[i]) + 1;
+
+    if (bytes->len + size <= SEED_REPLAY_MAX_CAPTIONS &&
+        g_utf8_validate (meta->captions[i], -1, NULL))
+      g_byte_array_append (bytes, (const guint8 *) meta->captions[i], (guint) size);
+  }
+  return bytes->len ? g_byte_array_free_to_bytes (g_steal_pointer (&bytes)) : NULL;
+}
+
+static void
+add_captions (GstBuffer *buffer, GBytes *captions)
+{
+  g_autoptr (GPtrArray) texts = g_ptr_array_new ();
+  gsize size;
+  const char *text = g_bytes_get_data (captions, &size), *end = text + size;
+
+  for (; text < end; text += strlen (text) + 1)
+    g_ptr_array_add (texts, (gpointer) text);
+  seed_buffer_add_captions (buffer, 0, (const char *const *) texts->pdata, texts->len);
+}
+
 static GstBuffer *
 dress (const SeedRemembered *frame, guint32 repeat, GstClockTime pts)
 {
@@ -75,6 +107,8 @@ dress (const SeedRemembered *frame, guint32 repeat, GstClockTime pts)
   meta->label = frame->label;
   meta->dropped = frame->dropped;
   meta->repeat = repeat;
+  if (frame->captions)
+    add_captions (buffer, frame->captions);
   GST_BUFFER_PTS (buffer) = pts;
   return buffer;
 }
@@ -130,6 +164,8 @@ static void
 remember (SeedReplayElement *self, GstVideoFrame *map, const SeedStreamMeta *who,
     const SeedSignature *signature)
 {
+  g_autoptr (GBytes) captions = take_captions (map->buffer);
+  gsize n_captions = captions ? g_bytes_get_size (captions) : 0;
   SeedRemembered frame = { .frame = who->frame,
     .pts = who->pts,
     .dropped = who->dropped,
@@ -137,13 +173,14 @@ remember (SeedReplayElement *self, GstVideoFrame *map, const SeedStreamMeta *who
     .label = who->label,
     .signature = *signature };
 
-  if (!seed_replay_offer (self->replay, who->stream, self->format->kept.size))
+  if (!seed_replay_offer (self->replay, who->stream, self->format->kept.size + n_captions))
     return;
   frame.pixels = seed_shrink_take (self->format, map);
   if (!frame.pixels) /* no memory: it is as if it had not been drawn */
     return;
   g_strlcpy (frame.stream, who->stream, sizeof frame.stream);
   frame.format = g_ref_string_acquire (self->format->format);
+  frame.captions = g_steal_pointer (&captions);
   seed_replay_store (self->replay, &frame);
 }
 

@@ -188,7 +188,7 @@ read_frame (Reader *r, GError **error)
   SeedRemembered frame = { 0 };
   SeedReplayStream stream;
   guint64 n_pixels;
-  guint32 n_format;
+  guint32 n_format, n_captions;
 
   if (!need (r, SEED_SPOOL_FRAME_SIZE, "a frame", error))
     return FALSE;
@@ -198,21 +198,28 @@ read_frame (Reader *r, GError **error)
     return refuse (error, SEED_ERROR_LIMIT, r->at, "more than %u frames", SEED_REPLAY_MAX_CAPACITY);
   n_pixels = u64_at (at + 48);
   n_format = u32_at (at + 56);
-  if (n_format > SEED_SPOOL_MAX_FORMAT || u32_at (at + 60) != 0)
+  n_captions = u32_at (at + 60);
+  if (n_format > SEED_SPOOL_MAX_FORMAT || n_captions > SEED_REPLAY_MAX_CAPTIONS)
     return refuse (error, SEED_ERROR_LIMIT, r->at + 56,
-        "the format of a frame has %u bytes; at most %u, then comes 0", n_format,
-        SEED_SPOOL_MAX_FORMAT);
+        "the format of a frame has %u bytes, its captions have %u; at most %u and %u", n_format,
+        n_captions, SEED_SPOOL_MAX_FORMAT, SEED_REPLAY_MAX_CAPTIONS);
   r->at += SEED_SPOOL_FRAME_SIZE;
-  if (!need (r, n_format, "the format of a frame", error))
+  if (!need (r, (gsize) n_format + n_captions, "the format and captions of a frame", error))
     return FALSE;
-  if (n_pixels == 0 || n_pixels > r->end - r->at - n_format)
+  if (n_pixels == 0 || n_pixels > r->end - r->at - n_format - n_captions)
     return refuse (error, SEED_ERROR_FORMAT, r->at,
         "%" G_GUINT64_FORMAT " bytes of pixels, but %" G_GSIZE_FORMAT " are left in the record",
-        n_pixels, r->end - r->at - n_format);
+        n_pixels, r->end - r->at - n_format - n_captions);
+  if (n_captions > 0 && !seed_replay_captions_are_good (r->data + r->at + n_format, n_captions))
+    return refuse (error, SEED_ERROR_FORMAT, r->at + n_format,
+        "the captions of a frame are not texts that each end with a NUL");
   frame.format = read_format (r, n_format, n_pixels, error);
   if (!frame.format)
     return FALSE;
   r->at += n_format;
+  if (n_captions > 0)
+    frame.captions = g_bytes_new (r->data + r->at, n_captions);
+  r->at += n_captions;
   seed_replay_get_stream (r->replay, (guint) r->stream, &stream);
   g_strlcpy (frame.stream, stream.stream, sizeof frame.stream);
   read_fields (at, &frame);

@@ -88,7 +88,8 @@ put_stream (GByteArray *to, const SeedReplayStream *stream)
 static void
 put_frame (GByteArray *to, const SeedRemembered *frame)
 {
-  gsize format_size = strlen (frame->format);
+  gsize format_size = strlen (frame->format), n_captions = 0;
+  const guint8 *captions = frame->captions ? g_bytes_get_data (frame->captions, &n_captions) : NULL;
 
   put_u64 (to, frame->frame);
   put_u64 (to, frame->pts);
@@ -99,9 +100,11 @@ put_frame (GByteArray *to, const SeedRemembered *frame)
   put_u32 (to, frame->repeat);
   put_u64 (to, g_bytes_get_size (frame->pixels));
   put_u32 (to, (guint32) format_size);
-  put_u32 (to, 0);
+  put_u32 (to, (guint32) n_captions);
   g_byte_array_append (to, frame->signature.cell, SEED_SIGNATURE_CELLS);
   g_byte_array_append (to, (const guint8 *) frame->format, (guint) format_size);
+  if (captions)
+    g_byte_array_append (to, captions, (guint) n_captions);
 }
 
 static void

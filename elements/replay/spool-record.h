@@ -13,8 +13,9 @@
  *   stream: char id[64] (NUL-padded), u64 seen, u32 up, u32 0
  *   u32 went[n_went], u32 drawn[n_drawn], padded with 0 to a multiple of 8 bytes
  *   frame:  u64 frame, pts, dropped, i64 capture_ns, u64 mark, i32 label, u32 repeat,
- *           u64 bytes of pixels, u32 bytes of format, u32 0, u8 cells of the signature[256],
- *           format, pixels, padded with 0 to a multiple of 8 bytes
+ *           u64 bytes of pixels, u32 bytes of format, u32 bytes of captions, u8 cells of the
+ *           signature[256], format, captions (texts, each with its NUL), pixels, padded with 0 to a
+ *           multiple of 8 bytes
  */
 #define SEED_SPOOL_MAGIC "SEEDSPL\n"
 #define SEED_SPOOL_VERSION 1u

@@ -4,6 +4,7 @@
 
 #include "core/caption-meta.h"
 #include "core/event.h"
+#include "core/resume.h"
 #include "core/stream-meta.h"
 #include "decode/streams.h"
 #include "source/seedimagesrc.h"
@@ -91,13 +92,34 @@ warn_of_problems (SeedImageSrc *self, SeedImageSet *set)
         ("%s: stream \"%s\": %s", GST_OBJECT_NAME (self), self->id, problems[i]), (NULL));
 }
 
+/* Where to begin: where it is told to, else where the learners behind it stopped. A run that was
+ * seen to its end starts over. */
+static guint64
+choose_start (SeedImageSrc *self, const SeedImageSet *set, const Settings *settings)
+{
+  guint64 n = seed_image_set_n_images (set), asked;
+  g_autofree char *stream = NULL;
+  guint64 start;
+
+  GST_OBJECT_LOCK (self);
+  stream = g_strdup (self->stream);
+  start = self->start_at;
+  GST_OBJECT_UNLOCK (self);
+  if (start > 0)
+    return start;
+  asked = seed_resume_ask (GST_BASE_SRC_PAD (self), stream);
+  return settings->loader.epochs > 0 && asked / n >= settings->loader.epochs ? 0 : asked;
+}
+
 static void
 begin_run (SeedImageSrc *self, SeedImageSet *set, const Settings *settings)
 {
+  guint64 start = choose_start (self, set, settings);
+
   GST_OBJECT_LOCK (self);
   self->set = set;
   self->loader = seed_image_loader_new (set, &settings->loader);
-  self->first = self->position = self->start_at;
+  self->first = self->position = start;
   self->id = g_strdup (self->stream);
   self->fps = self->max_fps;
   GST_OBJECT_UNLOCK (self);

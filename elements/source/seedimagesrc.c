@@ -255,8 +255,9 @@ install_loading_properties (GObjectClass *klass, GParamFlags settable)
           SEED_IMAGE_LOADER_MAX_AHEAD, DEFAULT_AHEAD, settable));
   g_object_class_install_property (klass, PROP_START_AT,
       g_param_spec_uint64 ("start-at", "Start at",
-          "Images of the run to pass over without decoding them: the number of the first frame", 0,
-          G_MAXUINT64, DEFAULT_START_AT, settable));
+          "Images of the run to pass over without decoding them: the number of the first frame; 0: "
+          "where a resumed learner behind it stopped, else the beginning",
+          0, G_MAXUINT64, DEFAULT_START_AT, settable));
 }
 
 static void

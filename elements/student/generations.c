@@ -14,6 +14,7 @@
 #define PREFIX "generation-"
 #define UNFINISHED ".generation"
 #define CURRENT "current"
+#define MARK "PROMOTED"
 #define CHUNK (1u << 20)
 #define MAX_SUMS (64u << 10) /* bytes of SHA256SUMS */
 
@@ -82,6 +83,12 @@ remove_folder (const char *path)
     g_unlink (file);
   }
   g_rmdir (path);
+}
+
+void
+seed_generation_abandon (const char *path)
+{
+  remove_folder (path);
 }
 
 char *
@@ -185,17 +192,31 @@ seed_generation_select (const char *folder, guint number, GError **error)
 }
 
 gboolean
+seed_generation_finish (
+    const char *folder, const char *path, guint number, const char *const *files, GError **error)
+{
+  g_autofree char *final = seed_generation_path (folder, number);
+  gboolean ok = write_sums (path, files, error) && sync_folder (path, error);
+
+  if (ok && g_rename (path, final) < 0)
+    ok = fail (final, "cannot rename the finished generation", error);
+  if (!ok)
+    remove_folder (path); /* a full disk needs the room */
+  return ok && sync_folder (folder, error);
+}
+
+gboolean
 seed_generation_commit (const char *folder, const char *path, guint number,
     const char *const *files, const char *const *shown, GError **error)
 {
-  g_autofree char *final = seed_generation_path (folder, number);
+  return seed_generation_finish (folder, path, number, files, error) &&
+         seed_generation_select (folder, number, error) &&
+         seed_generation_show (folder, shown, error);
+}
 
-  if (!write_sums (path, files, error) || !sync_folder (path, error))
-    return FALSE;
-  if (g_rename (path, final) < 0)
-    return fail (final, "cannot rename the finished generation", error);
-  if (!sync_folder (folder, error) || !seed_generation_select (folder, number, error))
-    return FALSE;
+gboolean
+seed_generation_show (const char *folder, const char *const *shown, GError **error)
+{
   for (guint i = 0; shown[i]; i++) {
     g_autofree char *target = g_build_filename (CURRENT, shown[i], NULL);
 
@@ -203,6 +224,84 @@ seed_generation_commit (const char *folder, const char *path, guint number,
       return FALSE;
   }
   return sync_folder (folder, error);
+}
+
+guint
+seed_generation_current (const char *folder)
+{
+  g_autofree char *path = g_build_filename (folder, CURRENT, NULL);
+  g_autofree char *target = g_file_read_link (path, NULL);
+  guint number = 0;
+
+  return target && parse_name (target, &number) ? number : 0;
+}
+
+static char *
+mark_path (const char *folder, guint number)
+{
+  g_autofree char *path = seed_generation_path (folder, number);
+
+  return g_build_filename (path, MARK, NULL);
+}
+
+gboolean
+seed_generation_is_marked (const char *folder, guint number)
+{
+  g_autofree char *mark = mark_path (folder, number);
+
+  return g_file_test (mark, G_FILE_TEST_EXISTS);
+}
+
+gboolean
+seed_generation_set_marked (const char *folder, guint number, gboolean marked, GError **error)
+{
+  g_autofree char *path = seed_generation_path (folder, number);
+  g_autofree char *mark = mark_path (folder, number);
+  int fd;
+
+  if (!marked) {
+    if (g_unlink (mark) < 0 && errno != ENOENT)
+      return fail (mark, "cannot remove", error);
+    return sync_folder (path, error);
+  }
+  fd = open (mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return fail (mark, "cannot make", error);
+  close (fd);
+  return sync_folder (path, error);
+}
+
+/* The list of sums of a generation, NULL after an error. */
+static char *
+read_sums (const char *sums_path, GError **error)
+{
+  g_autofree char *sums = NULL;
+  GStatBuf info;
+  gsize length;
+
+  if (g_stat (sums_path, &info) < 0) {
+    fail (sums_path, "cannot be read", error);
+    return NULL;
+  }
+  if (info.st_size <= MAX_SUMS && g_file_get_contents (sums_path, &sums, &length, NULL) &&
+      strlen (sums) == length)
+    return g_steal_pointer (&sums);
+  g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "%s: damaged: no list of sums", sums_path);
+  return NULL;
+}
+
+void
+seed_generation_sum (const char *folder, guint number, const char *file, char *sha256)
+{
+  g_autofree char *path = seed_generation_path (folder, number);
+  g_autofree char *sums_path = g_build_filename (path, SEED_GENERATION_SUMS, NULL);
+  g_autofree char *sums = read_sums (sums_path, NULL);
+  g_auto (GStrv) lines = g_strsplit (sums ? sums : "", "\n", -1);
+
+  *sha256 = 0;
+  for (guint i = 0; lines[i]; i++)
+    if (strlen (lines[i]) > 66 && g_str_equal (lines[i] + 66, file))
+      g_strlcpy (sha256, lines[i], 65);
 }
 
 /* The line of @file in @sums, as write_sums has it. */
@@ -231,25 +330,35 @@ seed_generation_verify (const char *folder, guint number, const char *const *fil
 {
   g_autofree char *path = seed_generation_path (folder, number);
   g_autofree char *sums_path = g_build_filename (path, SEED_GENERATION_SUMS, NULL);
-  g_autofree char *sums = NULL;
-  gsize length;
-  GStatBuf info;
+  g_autofree char *sums = read_sums (sums_path, error);
 
-  if (g_stat (sums_path, &info) < 0)
-    return fail (sums_path, "cannot be read", error);
-  if (info.st_size > MAX_SUMS || !g_file_get_contents (sums_path, &sums, &length, NULL) ||
-      strlen (sums) != length) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "%s: damaged: no list of sums", sums_path);
+  if (!sums)
     return FALSE;
-  }
   for (guint i = 0; files[i]; i++)
     if (!check_file (path, sums_path, sums, files[i], error))
       return FALSE;
   return TRUE;
 }
 
+static gboolean
+is_among (const guint *numbers, guint n, guint number)
+{
+  for (guint i = 0; i < n; i++)
+    if (numbers[i] == number)
+      return TRUE;
+  return FALSE;
+}
+
 void
 seed_generations_prune (const char *folder, guint newest, guint previous)
+{
+  const guint kept[] = { newest, previous };
+
+  seed_generations_prune_to (folder, kept, 2);
+}
+
+void
+seed_generations_prune_to (const char *folder, const guint *kept, guint n)
 {
   g_autoptr (GArray) numbers = seed_generations_list (folder);
 
@@ -257,7 +366,7 @@ seed_generations_prune (const char *folder, guint newest, guint previous)
     guint number = g_array_index (numbers, guint, i);
     g_autofree char *path = seed_generation_path (folder, number);
 
-    if (number != newest && number != previous)
+    if (!is_among (kept, n, number))
       remove_folder (path);
   }
 }

@@ -9,6 +9,7 @@
  *
  *   generation-00000007/   the files, and SHA256SUMS over them (as sha256sum writes and checks it)
  *   generation-00000006/   the one before, kept
+ *   generation-00000005/   with an empty file PROMOTED: it served, and is kept to go back to
  *   current -> generation-00000007
  *   config.json -> current/config.json, and so on for the files that others read
  *
@@ -27,6 +28,12 @@ char *seed_generation_path (const char *folder, guint number);
  * is returned. Remains of one that was never finished are removed.
  */
 char *seed_generation_begin (const char *folder, GError **error);
+/* Removes what was begun at @path. */
+void seed_generation_abandon (const char *path);
+/* Sums the @files of @path up and gives it the number @number; what is current stays so. On failure
+ * what is at @path is removed. */
+gboolean seed_generation_finish (
+    const char *folder, const char *path, guint number, const char *const *files, GError **error);
 /*
  * Sums the @files of @path up, gives it the number @number, points current at it and links @shown
  * (NULL-terminated) into @folder. On failure what was there before is still current.
@@ -36,7 +43,21 @@ gboolean seed_generation_commit (const char *folder, const char *path, guint num
 /* Whether every one of @files is as it was summed up; an error names what is not. */
 gboolean
 seed_generation_verify (const char *folder, guint number, const char *const *files, GError **error);
-/* Points current at an older one. */
+/* Points current at another one. */
 gboolean seed_generation_select (const char *folder, guint number, GError **error);
+/* Makes the links of @folder that lead to @shown of what is current. */
+gboolean seed_generation_show (const char *folder, const char *const *shown, GError **error);
+/* The number that current points at; 0 when it does not. */
+guint seed_generation_current (const char *folder);
+/* Hex SHA-256 of a file of a generation as its list has it, into @sha256 [65]; "" when it is not
+ * there. */
+void seed_generation_sum (const char *folder, guint number, const char *file, char *sha256);
+
+/* Whether a generation was promoted. */
+gboolean seed_generation_is_marked (const char *folder, guint number);
+gboolean
+seed_generation_set_marked (const char *folder, guint number, gboolean marked, GError **error);
 /* Removes every generation but these two (0: none). What cannot be removed is left. */
 void seed_generations_prune (const char *folder, guint newest, guint previous);
+/* Likewise, but for those in @kept. */
+void seed_generations_prune_to (const char *folder, const guint *kept, guint n);

@@ -33,6 +33,8 @@ struct _SeedLearner {
   real *text_z, *text_norms, *d_text_z, *d_text;
   real *image_z, *d_image_z; /* [m, 2, E] */
   real *contrast_scratch;
+
+  SeedAnchorTerm *anchors;
 };
 
 void
@@ -45,9 +47,11 @@ seed_learner_config_init (SeedLearnerConfig *config)
     .w_feat = 1,
     .w_labels = 1,
     .w_captions = 1,
+    .w_anchor = 1,
     .queue_size = 16384,
     .teacher_drop = 0.5,
     .label_smoothing = 0.1 };
+  seed_anchors_config_init (&config->anchors);
 }
 
 gboolean
@@ -65,6 +69,11 @@ seed_learner_config_check (const SeedLearnerConfig *config, GError **error)
   if (config->objective & SEED_OBJECTIVE_CAPTIONS && config->text_dim < 1) {
     g_set_error_literal (error, SEED_ERROR, SEED_ERROR_INVALID,
         "objective captions needs a text model: set text-model to the folder of a text encoder");
+    return FALSE;
+  }
+  if (config->objective & SEED_OBJECTIVE_ANCHORS && !(config->w_anchor > 0)) {
+    g_set_error_literal (
+        error, SEED_ERROR, SEED_ERROR_INVALID, "objective anchors needs w-anchor above 0");
     return FALSE;
   }
   if (config->w_seed > 0 && config->queue_size < 1) {
@@ -91,6 +100,12 @@ seed_learner_append_params (const SeedLearnerConfig *config, SeedParams *params)
   gsize one[1] = { 1 };
 
   seed_student_append_params (&config->shape, params);
+  if (config->objective & SEED_OBJECTIVE_ANCHORS) {
+    SeedAnchorsShape shape;
+
+    seed_anchors_shape_init (&shape, &config->shape.vit);
+    seed_anchors_append_learning (&shape, params);
+  }
   if (config->objective & SEED_OBJECTIVE_LABELS)
     seed_layer_append_linear (params, "label_head", config->n_classes, config->shape.embed_dim);
   if (config->objective & SEED_OBJECTIVE_CAPTIONS) {
@@ -173,8 +188,14 @@ seed_learner_new (const SeedLearnerConfig *config, const SeedParams *params,
   learner->max_items = max_items;
   learner->n_words = seed_vit_config_n_words (&config->shape.vit);
   learner->n_teachers = n_teachers;
-  learner->student = seed_student_new (&config->shape, params, (guint) rows, TRUE, backend, error);
-  if (!learner->student)
+  /* anchors are learned in passes of their own */
+  if (config->objective != SEED_OBJECTIVE_ANCHORS &&
+      !(learner->student =
+              seed_student_new (&config->shape, params, (guint) rows, TRUE, backend, error)))
+    return NULL;
+  if (config->objective & SEED_OBJECTIVE_ANCHORS &&
+      !(learner->anchors = seed_anchor_term_new (
+            &config->shape.vit, &config->anchors, params, max_items, backend, error)))
     return NULL;
   learner->d_embedding = seed_reals_new (rows * config->shape.embed_dim);
   learner->features = seed_reals_new (rows * config->shape.embed_dim);
@@ -194,6 +215,7 @@ seed_learner_free (SeedLearner *learner)
   if (!learner)
     return;
   seed_student_free (learner->student);
+  seed_anchor_term_free (learner->anchors);
   for (guint t = 0; t < learner->n_teachers; t++) {
     seed_distil_free (learner->distil[t]);
     g_free (learner->losses[t]);
@@ -225,9 +247,12 @@ seed_learner_memory_bytes (const SeedLearner *learner)
 {
   gsize items = learner->max_items, rows = SEED_VIEWS * items, e = learner->config.shape.embed_dim;
   gsize reals = 3 * rows * e;
-  gsize bytes = seed_student_memory_bytes (learner->student) +
-                seed_similarity_scratch_size (learner->max_items);
+  gsize bytes = seed_similarity_scratch_size (learner->max_items);
 
+  if (learner->student)
+    bytes += seed_student_memory_bytes (learner->student);
+  if (learner->anchors)
+    bytes += seed_anchor_term_memory_bytes (learner->anchors);
   if (learner->tokens)
     reals += 2 * rows * learner->n_words * learner->config.shape.vit.dim;
   if (learner->logits)
@@ -251,7 +276,7 @@ typedef struct {
   SeedRng *rng;
   SeedLearnerReport *report;
   real *grads;      /* NULL: the value alone */
-  gboolean learned; /* there was a term */
+  gboolean learned; /* there was a term of the whole views */
 } Pass;
 
 static void
@@ -472,6 +497,42 @@ caption_term (Pass *pass)
     captions_backward (pass, m, d_scale);
 }
 
+/* Passes of its own: straight into the gradients of the parameters. */
+static gboolean
+anchor_term (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  SeedLearnerReport *report = pass->report;
+  double weight = learner->config.w_anchor;
+
+  if (!pass->batch->anchors || !learner->anchors)
+    return FALSE;
+  report->anchors_refused = !seed_anchor_term_assign (learner->anchors, pass->values,
+      pass->batch->words, pass->batch->anchors, pass->batch->b, NULL);
+  if (report->anchors_refused)
+    return FALSE;
+  seed_anchor_term_loss (learner->anchors, pass->values, pass->batch->words, weight,
+      &report->anchor_losses, pass->grads);
+  report->anchors = report->anchor_losses.total;
+  report->total += weight * report->anchors;
+  return TRUE;
+}
+
+static void
+measure_agreement (const SeedLearnerConfig *config, SeedLearnerReport *report)
+{
+  double sum = 0;
+  guint n = 0;
+
+  if (!isnan (report->similarity)) {
+    sum += exp (-report->similarity / 2);
+    n++;
+  }
+  for (guint t = 0; t < report->n_teachers && config->w_feat > 0; t++, n++)
+    sum += CLAMP (1 - report->teachers[t].summary, 0, 1);
+  report->agreement = n > 0 ? CLAMP (sum / n, 0, 1) : NAN;
+}
+
 /* From the gradients of all terms to those of the network. */
 static void
 backward (Pass *pass)
@@ -490,18 +551,11 @@ backward (Pass *pass)
 }
 
 static void
-prepare (Pass *pass)
+run_student (Pass *pass)
 {
   SeedLearner *learner = pass->learner;
   gsize e = learner->config.shape.embed_dim, n = SEED_VIEWS * (gsize) pass->batch->b;
 
-  *pass->report = (SeedLearnerReport){ .similarity = NAN,
-    .seed = NAN,
-    .features = NAN,
-    .labels = NAN,
-    .captions = NAN,
-    .accuracy = NAN,
-    .caption_scale = NAN };
   seed_student_set_values (learner->student, pass->values);
   pass->z = seed_student_forward (learner->student, pass->batch->words, (guint) n, &pass->hidden);
   memcpy (learner->features, pass->z, n * e * sizeof (real));
@@ -510,6 +564,19 @@ prepare (Pass *pass)
   if (learner->d_tokens)
     memset (
         learner->d_tokens, 0, n * learner->n_words * learner->config.shape.vit.dim * sizeof (real));
+}
+
+/* The terms of both whole views through the student. */
+static void
+whole_views (Pass *pass)
+{
+  run_student (pass);
+  similarity_term (pass);
+  teacher_terms (pass);
+  label_term (pass);
+  caption_term (pass);
+  if (pass->learned && pass->grads)
+    backward (pass);
 }
 
 gboolean
@@ -523,20 +590,39 @@ seed_learner_loss (SeedLearner *learner, const real *values, const SeedLearnerBa
     .report = report,
     .grads = grads };
 
+  gboolean anchored;
+
   g_return_val_if_fail (batch->b >= 2 && batch->b <= learner->max_items, FALSE);
 
-  prepare (&pass);
-  similarity_term (&pass);
-  teacher_terms (&pass);
-  label_term (&pass);
-  caption_term (&pass);
-  if (pass.learned && grads)
-    backward (&pass);
-  return pass.learned;
+  *report = (SeedLearnerReport){ .similarity = NAN,
+    .seed = NAN,
+    .features = NAN,
+    .labels = NAN,
+    .captions = NAN,
+    .anchors = NAN,
+    .accuracy = NAN,
+    .caption_scale = NAN };
+  if (learner->student && (batch->target || batch->teachers || batch->labels || batch->captions))
+    whole_views (&pass);
+  anchored = anchor_term (&pass);
+  measure_agreement (&learner->config, report);
+  return pass.learned || anchored;
+}
+
+const real *
+seed_learner_anchor_assignment (const SeedLearner *learner)
+{
+  return seed_anchor_term_get_assignment (learner->anchors);
 }
 
 const real *
 seed_learner_embeddings (const SeedLearner *learner, guint teacher)
 {
   return seed_distil_embeddings (learner->distil[teacher]);
+}
+
+const real *
+seed_learner_features (const SeedLearner *learner)
+{
+  return learner->features;
 }

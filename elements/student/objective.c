@@ -3,16 +3,16 @@
 
 #include "student/objective.h"
 
-#define KNOWN "distil, labels, captions, or several joined by '+'"
+#define KNOWN "distil, labels, captions, anchors, or several joined by '+'"
 
 static const struct {
   const char *name;
-  SeedObjective flag; /* 0: known, but not in this build */
+  SeedObjective flag;
 } objectives[] = {
   { "distil", SEED_OBJECTIVE_DISTIL },
   { "labels", SEED_OBJECTIVE_LABELS },
   { "captions", SEED_OBJECTIVE_CAPTIONS },
-  { "anchors", 0 },
+  { "anchors", SEED_OBJECTIVE_ANCHORS },
 };
 
 static gboolean
@@ -21,11 +21,6 @@ parse_one (const char *name, SeedObjective *objective, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (objectives); i++) {
     if (!g_str_equal (name, objectives[i].name))
       continue;
-    if (objectives[i].flag == 0) {
-      g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
-          "objective '%s' is not in this build; use " KNOWN, name);
-      return FALSE;
-    }
     if (*objective & objectives[i].flag) {
       g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "objective '%s' is named twice", name);
       return FALSE;

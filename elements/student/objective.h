@@ -8,10 +8,11 @@ typedef enum {
   SEED_OBJECTIVE_DISTIL = 1 << 0,   /* teachers: their fused similarities, their features */
   SEED_OBJECTIVE_LABELS = 1 << 1,   /* the class of each image */
   SEED_OBJECTIVE_CAPTIONS = 1 << 2, /* a text about each image */
+  SEED_OBJECTIVE_ANCHORS = 1 << 3,  /* where in the image its parts are: no teacher, no labels */
 } SeedObjective;
 
 /*
- * "distil", "labels", "distil+captions", ... SEED_ERROR_INVALID for an unknown, doubled or empty
- * name, SEED_ERROR_UNSUPPORTED for one that this build cannot do; both say which there are.
+ * "distil", "anchors", "distil+captions", ... SEED_ERROR_INVALID for an unknown, doubled or empty
+ * name, saying which there are.
  */
 gboolean seed_objective_parse (const char *text, SeedObjective *objective, GError **error);

@@ -61,6 +61,7 @@ add_losses (JsonBuilder *builder, const SeedLearnerReport *losses)
   add_term (builder, "features", losses->features);
   add_term (builder, "labels", losses->labels);
   add_term (builder, "captions", losses->captions);
+  add_term (builder, "anchors", losses->anchors);
   json_builder_end_object (builder);
 }
 
@@ -92,9 +93,53 @@ add_labels (JsonBuilder *builder, const SeedLearnerReport *losses, guint64 n_unl
   json_builder_end_object (builder);
 }
 
+static void
+add_captions (JsonBuilder *builder, const SeedLearnerReport *losses, guint64 n_uncaptioned)
+{
+  json_builder_set_member_name (builder, "captions");
+  json_builder_begin_object (builder);
+  add_count (builder, "captioned", losses->n_captioned);
+  add_count (builder, "uncaptioned_total", n_uncaptioned);
+  add_number (builder, "scale", losses->caption_scale);
+  json_builder_end_object (builder);
+}
+
+static void
+add_alarms (JsonBuilder *builder, guint flags)
+{
+  json_builder_set_member_name (builder, "alarms");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < SEED_ANCHOR_N_ALARMS; i++)
+    if (flags >> i & 1)
+      json_builder_add_string_value (builder, seed_anchor_alarm_name ((SeedAnchorAlarm) (1u << i)));
+  json_builder_end_array (builder);
+}
+
+static void
+add_anchors (JsonBuilder *builder, const SeedTrainerReport *report)
+{
+  const SeedAnchorsLosses *losses = &report->losses.anchor_losses;
+
+  json_builder_set_member_name (builder, "anchors");
+  json_builder_begin_object (builder);
+  if (!isnan (report->losses.anchors)) {
+    add_number (builder, "assignment", losses->assignment);
+    add_number (builder, "location", losses->location);
+    add_number (builder, "word_location", losses->word_location);
+    add_number (builder, "guard", losses->guard);
+    add_number (builder, "in_use", losses->perplexity);
+    add_number (builder, "word_accuracy", losses->word_accuracy);
+    add_count (builder, "matched", losses->n_matched);
+    add_number (builder, "position", report->alarms.position.adjusted);
+  }
+  add_count (builder, "refused_total", seed_anchor_alarms_n_refused (&report->alarms));
+  add_alarms (builder, report->alarms.flags);
+  json_builder_end_object (builder);
+}
+
 GstBuffer *
 seed_student_report_new (const SeedTrainerReport *report, const SeedTrainer *trainer, guint batch,
-    double images_per_s, guint64 n_unlabelled, GstBuffer *target)
+    double images_per_s, const SeedStudentCounts *counts, GstBuffer *target)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
@@ -111,7 +156,12 @@ seed_student_report_new (const SeedTrainerReport *report, const SeedTrainer *tra
   if (report->losses.n_teachers > 0)
     add_teachers (builder, &report->losses, trainer);
   if (!isnan (report->losses.labels))
-    add_labels (builder, &report->losses, n_unlabelled);
+    add_labels (builder, &report->losses, counts->unlabelled);
+  if (!isnan (report->losses.captions))
+    add_captions (builder, &report->losses, counts->uncaptioned);
+  if (!isnan (report->losses.anchors) || report->losses.anchors_refused)
+    add_anchors (builder, report);
+  add_term (builder, "agreement", report->losses.agreement);
   if (target && seed_buffer_get_fusion_meta (target, &shares))
     add_fusion (builder, &shares);
   json_builder_end_object (builder);

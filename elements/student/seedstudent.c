@@ -6,13 +6,20 @@
  *
  * With #seedstudent:mode infer: words in, features out; the summary is the unit vector of the embed
  * head. Weights come from a checkpoint (#seedstudent:model) or from a learning student of the same
- * pipeline (#seedstudent:follows), whose newest weights are picked up between two frames.
+ * pipeline (#seedstudent:follows), whose newest weights are picked up between two frames. A student
+ * that has image anchors leaves a #SeedAnchorsMeta for each frame: a histogram and, with
+ * #seedstudent:heatmaps, where in the frame each anchor is. With #seedstudent:events it tells scene
+ * cuts and near-duplicates of each stream as events downstream, and cuts upstream too.
  *
  * With mode train: words of two views on the pad sink, and beside them, as #seedstudent:objective
  * says, what to learn from: the fused target of the same batch on the request pad target, teachers'
- * features on request pads teacher_\%u, labels in the stream metas. Every step leaves one JSON
- * report (application/x-seed-report, kind train) on the pad src. The moving average of the weights
- * is what followers and checkpoints get.
+ * features on request pads teacher_\%u, labels in the stream metas, captions in #SeedCaptionMeta;
+ * image anchors are learned from the words alone and what #SeedViewMeta says of them. Every step
+ * leaves one JSON report (application/x-seed-report, kind train) on the pad src, and sends its
+ * agreement with the teachers upstream ("seed-agreement"). The moving average of the weights is
+ * what serves: at every checkpoint it is a candidate, and #seedstudent:promote says whether
+ * followers, and others who serve from the checkpoint folder, get it. "seed-event" promoted,
+ * rolled-back and alarm tell of it downstream.
  *
  * ## Example launch line
  * |[
@@ -64,8 +71,9 @@ seed_student_element_get_shape (SeedStudentElement *self, SeedStudentShape *shap
 void
 seed_student_element_announce (SeedStudentElement *self, const char *sha256, guint64 step)
 {
-  if (self->announced_step == (gint64) step)
+  if (self->announced_step == (gint64) step && g_str_equal (self->announced_sha256, sha256))
     return;
+  g_strlcpy (self->announced_sha256, sha256, sizeof self->announced_sha256);
   self->announced_step = (gint64) step;
   gst_pad_push_event (self->srcpad, seed_model_event_new (self->model_name, sha256, step));
 }
@@ -231,6 +239,10 @@ seed_student_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
     return answer_caps_query (query, sink_caps (self));
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
     return FALSE; /* what is downstream has other buffers */
+  if (is_training (self) && seed_resume_query_stream (query)) {
+    seed_student_answer_resume (self, query);
+    return FALSE; /* so that it goes on to others */
+  }
   return gst_pad_query_default (pad, parent, query);
 }
 
@@ -271,6 +283,7 @@ static gboolean
 seed_student_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   SeedStudentElement *self = SEED_STUDENT_ELEMENT (parent);
+  SeedEvent parsed;
   gboolean ok;
   GstCaps *caps;
 
@@ -283,6 +296,12 @@ seed_student_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   case GST_EVENT_EOS:
     if (is_training (self))
       seed_student_train_eos (self);
+    else
+      seed_student_notice_end (self, NULL);
+    break;
+  case GST_EVENT_CUSTOM_DOWNSTREAM:
+    if (seed_event_parse (event, &parsed) && g_str_equal (parsed.event, "stream-down"))
+      seed_student_notice_end (self, parsed.stream);
     break;
   case GST_EVENT_FLUSH_START:
   case GST_EVENT_FLUSH_STOP:
@@ -328,6 +347,9 @@ seed_student_finalize (GObject *object)
   close_mode (self);
   seed_weights_hub_unref (self->train.hub);
   g_ptr_array_unref (self->train.inputs);
+  g_mutex_clear (&self->train.step_lock);
+  g_queue_clear_full (&self->pending_events, (GDestroyNotify) gst_event_unref);
+  g_mutex_clear (&self->events_lock);
   g_mutex_clear (&self->train.lock);
   g_cond_clear (&self->train.changed);
   seed_ledger_unref (self->ledger);
@@ -346,6 +368,7 @@ seed_student_element_class_init (SeedStudentElementClass *klass)
 
   object_class->finalize = seed_student_finalize;
   seed_student_props_install (object_class);
+  seed_student_install_actions (object_class);
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &target_template);
@@ -367,6 +390,9 @@ seed_student_element_init (SeedStudentElement *self)
   self->train.hub = seed_weights_hub_new ();
   self->train.inputs = g_ptr_array_new_with_free_func (seed_student_input_free);
   g_mutex_init (&self->train.lock);
+  g_mutex_init (&self->train.step_lock);
+  g_mutex_init (&self->events_lock);
+  g_queue_init (&self->pending_events);
   g_cond_init (&self->train.changed);
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");

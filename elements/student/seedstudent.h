@@ -7,14 +7,20 @@
 #include "core/caps.h"
 #include "core/event.h"
 #include "core/features-pool.h"
+#include "core/resume.h"
 #include "core/stream-meta.h"
+#include "student/captions.h"
+#include "student/promotion.h"
 #include "student/trainer.h"
 #include "student/weights.h"
 
 /*
  * The parts of the element seedstudent: the object and its life (seedstudent.c), serving
  * (student-infer.c), learning (student-train.c) and its steps
- * (student-learn.c) on what arrives at its pads (student-inputs.c).
+ * (student-learn.c) on what arrives at its pads (student-inputs.c) and what metas say of it
+ * (student-told.c); which weights serve (student-promote.c), also those that another process made
+ * (student-watch.c). What a serving student says of frames besides their features is in
+ * student-describe.c (image anchors) and student-notice.c (scene cuts, near-duplicates).
  */
 typedef enum {
   SEED_STUDENT_INFER,
@@ -24,8 +30,12 @@ typedef enum {
 #define SEED_TYPE_STUDENT (seed_student_element_get_type ())
 G_DECLARE_FINAL_TYPE (SeedStudentElement, seed_student_element, SEED, STUDENT_ELEMENT, GstElement)
 
+/* student-watch.c: looks after a checkpoint folder that another process writes. */
+typedef struct _SeedStudentWatch SeedStudentWatch;
+
 /* What a serving student holds. */
 typedef struct {
+  SeedStudentWatch *watch;       /* with watch: PAUSED and up */
   SeedWeightsHub *hub;           /* with follows: the learner's */
   SeedWeightsFollower *follower; /* PAUSED and up */
   SeedWeights *fixed;            /* with model: what it loaded */
@@ -35,6 +45,12 @@ typedef struct {
   SeedStudent *student;
   SeedFeaturesInfo out;
   GstBufferPool *pool;
+
+  SeedAnchors *anchors; /* workspace that describes frames; NULL without image anchors */
+  float *histograms;    /* [batch, K] */
+  float *heatmaps;      /* [batch, K, N]; NULL unless asked for */
+  guint notices;        /* SeedStudentNotice flags */
+  GHashTable *noticed;  /* stream -> what it showed (student-notice.c) */
 } SeedStudentInfer;
 
 /* A request pad of a learning student and the one buffer that waits there for its words. */
@@ -47,11 +63,28 @@ typedef struct {
   SeedFeaturesInfo info; /* of a teacher, from its caps */
 } SeedStudentInput;
 
+/* Frames that lacked what an objective wants. */
+typedef struct {
+  guint64 unlabelled, uncaptioned;
+} SeedStudentCounts;
+
 /* What a learning student holds. */
 typedef struct {
   SeedTrainer *trainer;
   SeedObjective objective;
   SeedWeightsHub *hub; /* the element's own, from construction to the end */
+  SeedTextModel *text; /* with the objective captions */
+  SeedCaptions *captions;
+
+  GMutex step_lock; /* trainer, promotion and what they have on disc: a step, a checkpoint, an
+                     * action. Taken before lock. */
+  SeedPromotion *promotion;
+  SeedWeights *served; /* the last version that the hub was given */
+  gboolean dirty;      /* something was consumed since the last checkpoint */
+  gboolean begun;      /* the folder says that a run was begun, and has no checkpoint of it */
+  gboolean repeats;    /* and said so when the element was opened */
+  gboolean outage;     /* the last checkpoint could not be saved */
+  guint64 n_outages;
 
   GMutex lock; /* guards the rest: several streaming threads meet here */
   GCond changed;
@@ -59,10 +92,15 @@ typedef struct {
   gboolean flushing, running;
   gboolean finished; /* no more steps */
   guint64 memory_bytes;
-  guint64 n_unlabelled; /* frames without a label, of an objective that wants one */
+  SeedStudentCounts counts;
   gint64 last_step_us;
   double images_per_s;
   SeedTrainerReport last;
+  struct {
+    guint held_out;
+    guint64 promoted, rejected, rolled_back, outages, serving_step;
+    gboolean held, is_open;
+  } tally; /* of the promotion, for whoever must not wait for a step */
 } SeedStudentTrain;
 
 struct _SeedStudentElement {
@@ -73,18 +111,25 @@ struct _SeedStudentElement {
   /* properties */
   SeedStudentMode mode;
   char *follows, *model, *checkpoint, *size, *objective, *backend, *precision;
+  char *text_model, *events;
   guint image_size, patch_size, checkpoint_every, warmup;
-  guint queue_size, calibration, classes;
+  guint queue_size, calibration, classes, probe, keep;
   guint64 steps, seed;
   double lr, weight_decay, ema, temperature;
-  double w_sim, w_seed, w_feat, w_labels, teacher_drop, label_smoothing, mixup;
-  gboolean tokens, deterministic;
+  double w_sim, w_seed, w_feat, w_labels, w_captions, w_anchor;
+  double teacher_drop, label_smoothing, mixup, tolerance;
+  gboolean tokens, heatmaps, deterministic, watch;
+  SeedPromotePolicy promote;
 
   SeedLedger *ledger;
   gboolean has_shape; /* under the object lock: caps queries come from any thread */
   SeedStudentShape shape;
   char *model_name;
   gint64 announced_step; /* of the last seed-model event; -1: none yet */
+  char announced_sha256[65];
+
+  GMutex events_lock;
+  GQueue pending_events; /* of GstEvent: to be pushed downstream */
 
   SeedPatchesInfo in;
   SeedStudentInfer infer;
@@ -131,9 +176,76 @@ GstFlowReturn seed_student_learn (SeedStudentElement *self, GstBuffer *words, Gs
 void seed_student_drop (
     SeedStudentElement *self, GstBuffer *words, guint n_items, SeedDropReason reason);
 void seed_student_post_error (SeedStudentElement *self, const char *what, const GError *error);
-void seed_student_save_checkpoint (SeedStudentElement *self);
-SeedWeights *seed_student_current_version (SeedStudentElement *self);
 void seed_student_note_memory (SeedStudentElement *self);
+
+/* student-promote.c. The first four with train.step_lock held. */
+gboolean seed_student_promotion_open (SeedStudentElement *self, GError **error);
+void seed_student_promotion_close (SeedStudentElement *self);
+/* Saves, and promotes or not. An error is not the graph's: it is said, once an outage. */
+void seed_student_checkpoint (SeedStudentElement *self);
+/* The version that followers are to have from here on; NULL: the one they have. */
+SeedWeights *seed_student_next_version (SeedStudentElement *self, gboolean learned);
+void seed_student_install_actions (GObjectClass *klass);
+/* Keeps what the statistics say; with step_lock held. */
+void seed_student_promotion_note (SeedStudentElement *self);
+/* With train.lock held. */
+void seed_student_promotion_add_stats (SeedStudentElement *self, GstStructure *stats);
+/* The frames of @words are consumed, whatever becomes of them. */
+void seed_student_consume (SeedStudentElement *self, GstBuffer *words);
+void seed_student_answer_resume (SeedStudentElement *self, GstQuery *query);
+/* Events wait until they are flushed, by a thread that may block. Takes @event. */
+void seed_student_queue_event (SeedStudentElement *self, GstEvent *event);
+void seed_student_flush_events (SeedStudentElement *self);
+
+/* student-watch.c. */
+gboolean seed_student_watch_start (SeedStudentElement *self, GError **error);
+void seed_student_watch_stop (SeedStudentElement *self);
+/* The step in the state beside the model of a folder; 0 when there is none. */
+guint64 seed_student_model_step (const char *folder);
+/* What it found since it was asked last; NULL: nothing new. */
+SeedWeights *seed_student_watch_take (SeedStudentElement *self);
+
+/* student-told.c: what the metas of a batch say. */
+typedef struct {
+  gint32 *labels;
+  float *captions;
+  gboolean *has_caption;
+  SeedAnchorsView *views;
+  guint64 *frames, *draws;
+  SeedTrainerAnchors anchors;
+  guint n_unlabelled, n_uncaptioned;
+} SeedStudentTold;
+
+/* Into @batch, which points into @told from then on. Clear @told also after an error. */
+gboolean seed_student_told_read (SeedStudentElement *self, GstBuffer *words, guint n_items,
+    SeedStudentTold *told, SeedTrainerBatch *batch, GError **error);
+void seed_student_told_clear (SeedStudentTold *told);
+/* Items of a batch that came from their source, not from a memory. */
+guint seed_student_count_live (GstBuffer *words, guint n_items);
+/* After a batch: the agreement goes upstream, alarms go downstream. */
+void
+seed_student_tell (SeedStudentElement *self, const SeedTrainerReport *report, GstBuffer *words);
+
+/* student-describe.c: histograms and heat maps of image anchors, for a student that has them. */
+gboolean seed_student_describe_open (SeedStudentElement *self, GError **error); /* with caps */
+void seed_student_describe_close (SeedStudentElement *self);
+/* After a forward: @hidden [n_items, 1+N, d]; adds a SeedAnchorsMeta for each item to @out. */
+void seed_student_describe (
+    SeedStudentElement *self, const float *hidden, guint n_items, GstBuffer *out);
+
+/* student-notice.c: scene cuts and near-duplicates, told as events. */
+typedef enum {
+  SEED_STUDENT_NOTICE_CUTS = 1 << 0,
+  SEED_STUDENT_NOTICE_DUPLICATES = 1 << 1,
+} SeedStudentNotice;
+
+/* "", "cuts", "cuts,duplicates", ... */
+gboolean seed_student_notices_parse (const char *text, guint *notices, GError **error);
+/* The frames of @out, live ones alone; before @out is pushed. */
+void seed_student_notice (SeedStudentElement *self, GstBuffer *out, const float *embeddings);
+/* What is still known of @stream (NULL: of all) is told, and it is forgotten. */
+void seed_student_notice_end (SeedStudentElement *self, const char *stream);
+void seed_student_notice_clear (SeedStudentElement *self);
 
 /* student-inputs.c */
 #define SEED_STUDENT_TEACHER_PADS "teacher_%u"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "student/seedstudent.h"
+#include "student/student-files.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 #define GST_CAT_DEFAULT seed_student_debug
@@ -20,13 +21,10 @@ load_checkpoint (SeedStudentElement *self, GError **error)
   SeedCheckpoint checkpoint = { 0 };
   SeedStudentShape shape;
 
-  if (!seed_checkpoint_load (
-          &checkpoint, self->model, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error))
+  if (!seed_student_load (&checkpoint, &shape, self->model, error))
     return FALSE;
-  shape.vit = checkpoint.config;
-  shape.embed_dim = (guint) seed_params_lookup (&checkpoint.params, "embed_head.weight")->shape[0];
-  self->infer.fixed =
-      seed_weights_new (checkpoint.values, checkpoint.params.total, 0, checkpoint.sha256);
+  self->infer.fixed = seed_weights_new (checkpoint.values, checkpoint.params.total,
+      seed_student_model_step (self->model), checkpoint.sha256);
   seed_checkpoint_clear (&checkpoint);
   seed_student_element_set_shape (self, &shape);
   return TRUE;
@@ -38,7 +36,8 @@ seed_student_infer_open (SeedStudentElement *self)
   g_autoptr (GError) error = NULL;
 
   g_clear_pointer (&self->model_name, g_free);
-  if (!seed_backend_choose (self->backend, self->precision, TRUE, NULL, &error)) {
+  if (!seed_backend_choose (self->backend, self->precision, TRUE, NULL, &error) ||
+      !seed_student_notices_parse (self->events, &self->infer.notices, &error)) {
     GST_ELEMENT_ERROR (
         self, LIBRARY, SETTINGS, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
     return FALSE;
@@ -130,6 +129,18 @@ start_following (SeedStudentElement *self)
   return TRUE;
 }
 
+static gboolean
+start_watching (SeedStudentElement *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!self->watch || seed_student_watch_start (self, &error))
+    return TRUE;
+  GST_ELEMENT_ERROR (
+      self, RESOURCE, OPEN_READ, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
+  return FALSE;
+}
+
 gboolean
 seed_student_infer_start (SeedStudentElement *self)
 {
@@ -142,7 +153,7 @@ seed_student_infer_start (SeedStudentElement *self)
   seed_student_element_get_shape (self, &shape);
   seed_params_init (&self->infer.params);
   seed_student_append_params (&shape, &self->infer.params);
-  return TRUE;
+  return self->infer.hub || start_watching (self);
 }
 
 void
@@ -173,7 +184,10 @@ seed_student_infer_stop (SeedStudentElement *self)
 {
   SeedStudentInfer *infer = &self->infer;
 
+  seed_student_watch_stop (self);
   drop_workspace (infer);
+  seed_student_describe_close (self);
+  seed_student_notice_clear (self);
   seed_params_clear (&infer->params);
   g_clear_pointer (&infer->follower, seed_weights_follower_free);
   g_clear_pointer (&infer->hub, seed_weights_hub_unref);
@@ -219,11 +233,12 @@ seed_student_infer_set_caps (SeedStudentElement *self)
     return FALSE;
 
   drop_workspace (infer);
+  seed_student_notice_clear (self);
   backend = seed_backend_choose (self->backend, self->precision, TRUE, NULL, &error);
   infer->student = !backend ? NULL
                             : seed_student_new (&shape, &infer->params,
                                   self->in.batch * self->in.views, FALSE, backend, &error);
-  if (!infer->student) {
+  if (!infer->student || !seed_student_describe_open (self, &error)) {
     GST_ELEMENT_ERROR (
         self, RESOURCE, NO_SPACE_LEFT, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
     return FALSE;
@@ -238,6 +253,15 @@ update_weights (SeedStudentElement *self, guint n_items)
 {
   SeedStudentInfer *infer = &self->infer;
 
+  if (infer->watch) {
+    SeedWeights *found = seed_student_watch_take (self);
+
+    if (found) {
+      seed_weights_unref (infer->weights);
+      infer->weights = found;
+      infer->packed = FALSE;
+    }
+  }
   if (!infer->follower)
     return TRUE;
   for (guint i = 0; i < n_items; i++) {
@@ -294,6 +318,7 @@ run_student (SeedStudentElement *self, GstBuffer *words, GstBuffer *out, guint n
   memcpy (features.summary.data, embedding, features.summary.size);
   if (features.tokens.data)
     copy_tokens (self, hidden, n_images, (float *) features.tokens.data);
+  seed_student_describe (self, hidden, n_items, out);
   seed_features_unmap (&features, out);
   gst_buffer_unmap (words, &map);
   return TRUE;
@@ -329,7 +354,9 @@ seed_student_infer_chain (SeedStudentElement *self, GstBuffer *words)
   seed_buffer_copy_stream_metas (out, words);
   gst_buffer_copy_into (out, words, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
   seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - start) * 1000);
+  seed_student_flush_events (self);
   seed_student_element_announce (self, infer->weights->sha256, infer->weights->step);
+  seed_student_notice (self, out, seed_student_embedding (infer->student));
   seed_ledger_out_buffer (self->ledger, words);
   gst_buffer_unref (words);
   return gst_pad_push (self->srcpad, out);

@@ -98,6 +98,14 @@ input_event (GstPad *pad, GstObject *parent, GstEvent *event)
   return ok;
 }
 
+static gboolean
+input_query (GstPad *pad, GstObject *parent, GstQuery *query)
+{
+  if (seed_resume_is_repeat_query (query))
+    return SEED_STUDENT_ELEMENT (parent)->train.repeats;
+  return gst_pad_query_default (pad, parent, query);
+}
+
 /* ---- pads ---- */
 
 static char *
@@ -138,6 +146,7 @@ seed_student_inputs_add (SeedStudentElement *self, GstPadTemplate *template, con
   gst_pad_set_element_private (input->pad, input);
   gst_pad_set_chain_function (input->pad, input_chain);
   gst_pad_set_event_function (input->pad, input_event);
+  gst_pad_set_query_function (input->pad, input_query);
   g_mutex_lock (&self->train.lock);
   g_ptr_array_add (self->train.inputs, input);
   g_mutex_unlock (&self->train.lock);

@@ -14,15 +14,6 @@ seed_student_post_error (SeedStudentElement *self, const char *what, const GErro
       self, LIBRARY, FAILED, ("%s: %s: %s", GST_OBJECT_NAME (self), what, error->message), (NULL));
 }
 
-SeedWeights *
-seed_student_current_version (SeedStudentElement *self)
-{
-  SeedTrainer *trainer = self->train.trainer;
-
-  return seed_weights_new (seed_trainer_get_ema (trainer), seed_trainer_get_params (trainer)->total,
-      seed_trainer_get_step (trainer), NULL);
-}
-
 /* Kept beside the trainer: statistics are asked for from any thread, at any time. */
 void
 seed_student_note_memory (SeedStudentElement *self)
@@ -34,35 +25,21 @@ seed_student_note_memory (SeedStudentElement *self)
   g_mutex_unlock (&train->lock);
 }
 
-void
-seed_student_save_checkpoint (SeedStudentElement *self)
-{
-  g_autoptr (GError) error = NULL;
 
-  if (!self->checkpoint || !*self->checkpoint)
-    return;
-  /* a full disk must not end the learning: what was saved before is still good */
-  if (!seed_trainer_save (self->train.trainer, self->checkpoint, &error))
-    GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
-        ("%s: checkpoint not saved: %s", GST_OBJECT_NAME (self), error->message), (NULL));
-}
-
+/* Followers serve what comes from sources: what a memory adds to a batch is none of theirs. */
 static void
-advance (SeedStudentElement *self, guint n_items, gboolean learned)
+advance (SeedStudentElement *self, GstBuffer *words, guint n_items, gboolean learned)
 {
-  SeedStudentTrain *train = &self->train;
-  g_autoptr (SeedWeights) weights = NULL;
+  g_autoptr (SeedWeights) weights = seed_student_next_version (self, learned);
 
-  if (learned && seed_weights_hub_has_followers (train->hub))
-    weights = seed_student_current_version (self);
-  seed_weights_hub_advance (train->hub, n_items, weights);
+  seed_weights_hub_advance (self->train.hub, seed_student_count_live (words, n_items), weights);
 }
 
 void
 seed_student_drop (SeedStudentElement *self, GstBuffer *words, guint n_items, SeedDropReason reason)
 {
   seed_ledger_drop_buffer (self->ledger, words, reason);
-  advance (self, n_items, FALSE);
+  advance (self, words, n_items, FALSE);
 }
 
 /* ---- from buffers to a batch ---- */
@@ -75,8 +52,7 @@ typedef struct {
   SeedFeaturesMap teacher_maps[SEED_LEARNER_MAX_TEACHERS];
   GstBuffer *words, *target, *features[SEED_LEARNER_MAX_TEACHERS]; /* mapped; not owned */
   guint n_teachers;
-  gint32 *labels;
-  guint n_unlabelled;
+  SeedStudentTold told;
 } Mapped;
 
 static void
@@ -88,7 +64,7 @@ unmap (Mapped *mapped)
     gst_buffer_unmap (mapped->target, &mapped->target_map);
   for (guint t = 0; t < mapped->n_teachers; t++)
     seed_features_unmap (&mapped->teacher_maps[t], mapped->features[t]);
-  g_free (mapped->labels);
+  seed_student_told_clear (&mapped->told);
 }
 
 static gboolean
@@ -138,21 +114,6 @@ map_features (
   return TRUE;
 }
 
-static void
-read_labels (GstBuffer *words, guint n_items, Mapped *mapped)
-{
-  gpointer state = NULL;
-
-  mapped->labels = g_new (gint32, n_items);
-  for (guint i = 0; i < n_items; i++) {
-    const SeedStreamMeta *meta = seed_buffer_iterate_stream_meta (words, &state);
-
-    mapped->labels[i] = meta ? meta->label : -1;
-    mapped->n_unlabelled += mapped->labels[i] < 0;
-  }
-  mapped->batch.labels = mapped->labels;
-}
-
 static gboolean
 map_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint n_items,
     Mapped *mapped, GError **error)
@@ -184,9 +145,7 @@ map_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint 
   }
   if (mapped->n_teachers > 0)
     mapped->batch.teachers = mapped->teachers;
-  if (train->objective & SEED_OBJECTIVE_LABELS)
-    read_labels (words, n_items, mapped);
-  return TRUE;
+  return seed_student_told_read (self, words, n_items, &mapped->told, &mapped->batch, error);
 }
 
 /* ---- one batch ---- */
@@ -240,7 +199,7 @@ make_report (SeedStudentElement *self, const SeedTrainerReport *report, GstBuffe
     if (((const SeedStudentInput *) g_ptr_array_index (train->inputs, i))->is_target)
       target = parts[i];
   out = seed_student_report_new (
-      report, train->trainer, n_items, train->images_per_s, train->n_unlabelled, target);
+      report, train->trainer, n_items, train->images_per_s, &train->counts, target);
   seed_buffer_copy_stream_metas (out, words);
   gst_buffer_copy_into (out, words, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
   return out;
@@ -286,12 +245,15 @@ use_batch (SeedStudentElement *self, GstBuffer *words, GstBuffer **parts, guint 
   ok = map_batch (self, words, parts, n_items, &mapped, error);
   if (ok && !calibrated)
     ok = seed_trainer_calibrate (trainer, &mapped.batch, error);
+  else if (ok && seed_trainer_hold_out (trainer, &mapped.batch))
+    *reason = SEED_DROP_HELD_OUT;
   else if (ok)
     ok = seed_trainer_step (trainer, &mapped.batch, report, error);
   if (ok && *reason == SEED_N_DROP_REASONS && !report->learned)
     *reason = SEED_DROP_SHORT_BATCH; /* too little of it can be learned from */
   g_mutex_lock (&self->train.lock);
-  self->train.n_unlabelled += mapped.n_unlabelled;
+  self->train.counts.unlabelled += mapped.told.n_unlabelled;
+  self->train.counts.uncaptioned += mapped.told.n_uncaptioned;
   g_mutex_unlock (&self->train.lock);
   unmap (&mapped);
   return ok;
@@ -305,7 +267,7 @@ seed_student_learn (
   gint64 start = g_get_monotonic_time ();
   SeedDropReason reason = SEED_DROP_NOT_CALIBRATED;
   g_autoptr (GError) error = NULL;
-  SeedTrainerReport report;
+  SeedTrainerReport report = { .losses.agreement = NAN };
 
   if (!teachers_have_data (self, parts)) {
     seed_student_drop (self, words, n_items, reason);
@@ -317,16 +279,19 @@ seed_student_learn (
     seed_student_post_error (self, "step failed", error);
     return GST_FLOW_ERROR;
   }
+  seed_student_tell (self, &report, words);
   if (reason != SEED_N_DROP_REASONS) {
     seed_student_drop (self, words, n_items, reason);
     return GST_FLOW_OK;
   }
   note_step (train, &report, n_items);
   seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - start) * 1000);
-  advance (self, n_items, TRUE);
+  /* before followers hear of the step: a version it promotes is theirs from here on */
+  if (seed_trainer_is_finished (train->trainer) ||
+      (self->checkpoint_every && report.step % self->checkpoint_every == 0))
+    seed_student_checkpoint (self);
+  advance (self, words, n_items, TRUE);
   seed_ledger_out_buffer (self->ledger, words);
-  if (self->checkpoint_every && report.step % self->checkpoint_every == 0)
-    seed_student_save_checkpoint (self);
   *out = make_report (self, &report, words, parts, n_items);
   return GST_FLOW_OK;
 }

@@ -38,7 +38,10 @@ static const Prop props[] = {
   UINT ("patch-size", "Patch size", patch_size, 4, 64, 16, "train: side of a word in pixels"),
   TEXT ("objective", "Objective", objective, "distil",
       "train: what to learn from: distil (a fused target, teachers' features), labels (of the "
-      "frames), or both joined by '+'"),
+      "frames), captions (of the frames), anchors (of the words alone: image anchors), or several "
+      "joined by '+'"),
+  TEXT ("text-model", "Text model", text_model, NULL,
+      "train: folder of the frozen text encoder that the objective captions reads captions with"),
   TEXT ("checkpoint", "Checkpoint", checkpoint, NULL,
       "train: folder to save into and to resume from (default: none)"),
   UINT ("checkpoint-every", "Checkpoint every", checkpoint_every, 0, G_MAXUINT, 500,
@@ -63,6 +66,10 @@ static const Prop props[] = {
       "train: weight of the loss on each teacher's standardised summary and tokens"),
   DOUBLE ("w-labels", "Label weight", w_labels, 0, 1000, 1,
       "train: weight of the cross-entropy with the labels"),
+  DOUBLE ("w-captions", "Caption weight", w_captions, 0, 1000, 1,
+      "train: weight of the contrastive loss with the captions"),
+  DOUBLE ("w-anchor", "Anchor weight", w_anchor, 0, 1000, 1,
+      "train: weight of the image-anchor loss; above 0 with that objective"),
   UINT ("queue-size", "Queue size", queue_size, 1, 1048576, 16384,
       "train: embeddings of each teacher that the SEED loss compares with"),
   DOUBLE ("teacher-drop", "Teacher drop", teacher_drop, 0, 1, 0.5,
@@ -76,10 +83,25 @@ static const Prop props[] = {
   DOUBLE ("mixup", "Mixup", mixup, 0, 10, 0,
       "train: alpha of the Beta distribution that images are mixed by, with the objective labels "
       "alone; 0: not mixed"),
+  UINT ("probe", "Probe", probe, 2, 65536, 64,
+      "train: frames to keep out of learning to score candidates with (promote auto and manual); "
+      "one batch in 32 is held out, those kept are half recent, half old"),
+  DOUBLE ("tolerance", "Tolerance", tolerance, 0, 1, 0.01,
+      "train, promote auto: how much less a candidate may agree with the target than what serves, "
+      "of 1; or how much larger its loss may be, as a share"),
+  UINT ("keep", "Keep", keep, 0, 1000, 2,
+      "train: promoted generations to keep behind the one that serves, to roll back to"),
+  NUMBER ("watch", "Watch", G_TYPE_BOOLEAN, watch, 0, 1, FALSE,
+      "infer with model: take up what a learner of another process promotes in that folder"),
   NUMBER ("seed", "Seed", G_TYPE_UINT64, seed, 0, 0, 0,
       "train: of the initial weights, of dropping and mixing"),
   NUMBER ("tokens", "Tokens", G_TYPE_BOOLEAN, tokens, 0, 1, FALSE,
       "infer: also give the features of every word"),
+  NUMBER ("heatmaps", "Heat maps", G_TYPE_BOOLEAN, heatmaps, 0, 1, FALSE,
+      "infer, a student with image anchors: also say where in the frame each anchor is"),
+  TEXT ("events", "Events", events, "",
+      "infer: what to tell of each stream as events, by histogram and embedding: cuts, duplicates, "
+      "both joined by ',', or nothing"),
   NUMBER ("deterministic", "Deterministic", G_TYPE_BOOLEAN, deterministic, 0, 1, FALSE,
       "infer with follows: change weights exactly after the last frame of the batch that made "
       "them, and wait for it"),
@@ -93,6 +115,7 @@ static const Prop props[] = {
 enum {
   PROP_FIRST = 1, /* of the table */
   PROP_MODE = PROP_FIRST + G_N_ELEMENTS (props),
+  PROP_PROMOTE,
   PROP_WEIGHTS_HUB,
   PROP_LEDGER,
   PROP_STATS,
@@ -110,6 +133,23 @@ seed_student_mode_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static ("SeedStudentMode", values));
+  return type;
+}
+
+static GType
+seed_promote_policy_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { SEED_PROMOTE_AUTO, "When it scores no worse than what serves, on a held probe", "auto" },
+    { SEED_PROMOTE_MANUAL, "When it is asked for", "manual" },
+    { SEED_PROMOTE_ALWAYS, "Every candidate, and to followers the average after every step",
+        "always" },
+    { 0, NULL, NULL },
+  };
+  static gsize type;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("SeedPromotePolicy", values));
   return type;
 }
 
@@ -144,6 +184,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 
   if (id == PROP_MODE) {
     self->mode = g_value_get_enum (value);
+    return;
+  }
+  if (id == PROP_PROMOTE) {
+    self->promote = g_value_get_enum (value);
     return;
   }
   prop = &props[id - PROP_FIRST];
@@ -199,6 +243,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   case PROP_MODE:
     g_value_set_enum (value, self->mode);
     break;
+  case PROP_PROMOTE:
+    g_value_set_enum (value, self->promote);
+    break;
   case PROP_WEIGHTS_HUB:
     g_value_set_boxed (value, self->train.hub);
     break;
@@ -225,6 +272,12 @@ seed_student_props_install (GObjectClass *klass)
           "infer: words to embeddings; train: learn as objective says",
           seed_student_mode_get_type (), SEED_STUDENT_INFER,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_PROMOTE,
+      g_param_spec_enum ("promote", "Promote",
+          "train: when the moving average of a checkpoint is to serve: auto, manual or always; the "
+          "first always does",
+          seed_promote_policy_get_type (), SEED_PROMOTE_AUTO,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
   for (guint i = 0; i < G_N_ELEMENTS (props); i++)
     g_object_class_install_property (klass, PROP_FIRST + i, make_spec (&props[i]));
   g_object_class_install_property (klass, PROP_WEIGHTS_HUB,
@@ -236,9 +289,12 @@ seed_student_props_install (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Geometry, memory-bytes, step, products; in training also every loss, lr, gradient "
-          "norm, images per second, unlabelled frames",
+          "norm, images per second, unlabelled frames; held-out items, promoted, rejected and "
+          "rolled-back generations, serving-step, held (since a rollback), outages of the "
+          "checkpoint folder",
           GST_TYPE_STRUCTURE, ro));
   gst_type_mark_as_plugin_api (seed_student_mode_get_type (), 0);
+  gst_type_mark_as_plugin_api (seed_promote_policy_get_type (), 0);
 }
 
 void

@@ -4,8 +4,26 @@
 #include "student/objective.h"
 #include "student/seedstudent.h"
 
+#define MIN_ANCHOR_FRAMES 16u /* as seed_anchors_config_init has it */
+
 GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 #define GST_CAT_DEFAULT seed_student_debug
+
+static gboolean
+open_text (SeedStudentElement *self, SeedTrainerConfig *config, GError **error)
+{
+  SeedStudentTrain *train = &self->train;
+
+  if (!self->text_model || !*self->text_model)
+    return TRUE; /* the learner says what is missing */
+  train->text = seed_text_model_load (self->text_model, error);
+  if (!train->text)
+    return FALSE;
+  train->captions = seed_captions_new (train->text, SEED_CAPTIONS_CACHE_BYTES);
+  config->learner.text_dim = seed_text_model_get_info (train->text)->dim;
+  config->text_sha256 = seed_text_model_get_info (train->text)->sha256;
+  return TRUE;
+}
 
 static gboolean
 make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error)
@@ -16,11 +34,8 @@ make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error
   seed_trainer_config_init (config);
   if (!seed_objective_parse (self->objective, &learner->objective, error))
     return FALSE;
-  if (learner->objective & SEED_OBJECTIVE_CAPTIONS) {
-    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
-        "no source of this build gives captions; use objective distil or labels");
+  if (learner->objective & SEED_OBJECTIVE_CAPTIONS && !open_text (self, config, error))
     return FALSE;
-  }
   if (!seed_vit_config_for_size (&shape->vit, self->size, self->image_size)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "unknown size '%s'; sizes are mini, tiny, small and base", self->size);
@@ -41,6 +56,8 @@ make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error
   learner->w_seed = self->w_seed;
   learner->w_feat = self->w_feat;
   learner->w_labels = self->w_labels;
+  learner->w_captions = self->w_captions;
+  learner->w_anchor = self->w_anchor;
   learner->queue_size = self->queue_size;
   learner->teacher_drop = self->teacher_drop;
   learner->n_classes = self->classes;
@@ -56,6 +73,8 @@ load_weights (SeedStudentElement *self, SeedTrainer *trainer, GError **error)
   g_autofree char *damaged = NULL;
   gboolean resumed = FALSE;
 
+  if (self->promote != SEED_PROMOTE_ALWAYS)
+    seed_trainer_enable_probe (trainer, self->probe);
   if (self->checkpoint && *self->checkpoint &&
       !seed_trainer_resume (trainer, self->checkpoint, &resumed, &damaged, error))
     return FALSE;
@@ -82,11 +101,22 @@ seed_student_train_open (SeedStudentElement *self)
   if (!make_config (self, &config, &error) || !(trainer = seed_trainer_new (&config, &error)) ||
       !load_weights (self, trainer, &error)) {
     seed_student_post_error (self, "cannot start the student", error);
+    seed_student_train_close (self);
     return FALSE;
   }
+  g_mutex_lock (&train->step_lock);
   train->trainer = g_steal_pointer (&trainer);
+  if (!seed_student_promotion_open (self, &error))
+    g_clear_pointer (&train->trainer, seed_trainer_free);
+  else
+    first = seed_weights_ref (train->served);
+  g_mutex_unlock (&train->step_lock);
+  if (!first) {
+    seed_student_post_error (self, "cannot start the student", error);
+    return FALSE;
+  }
   train->objective = config.learner.objective;
-  first = seed_student_current_version (self);
+  config.learner.shape.anchors = (train->objective & SEED_OBJECTIVE_ANCHORS) != 0;
   seed_student_note_memory (self);
   g_free (self->model_name);
   self->model_name = g_strdup (GST_OBJECT_NAME (self));
@@ -120,7 +150,6 @@ gboolean
 seed_student_train_start (SeedStudentElement *self)
 {
   SeedStudentTrain *train = &self->train;
-  g_autoptr (SeedWeights) first = seed_student_current_version (self);
   gboolean has_target;
   guint n_teachers;
   const char *misfit;
@@ -137,7 +166,10 @@ seed_student_train_start (SeedStudentElement *self)
   train->running = TRUE;
   train->last_step_us = 0;
   train->finished = seed_trainer_is_finished (train->trainer);
-  seed_weights_hub_open (train->hub, &self->shape, first);
+  g_mutex_lock (&train->step_lock);
+  seed_trainer_begin_run (train->trainer);
+  seed_weights_hub_open (train->hub, &self->shape, train->served);
+  g_mutex_unlock (&train->step_lock);
   return TRUE;
 }
 
@@ -168,7 +200,12 @@ finish (SeedStudentElement *self)
   if (!train->running)
     return;
   train->running = FALSE;
-  seed_student_save_checkpoint (self);
+  g_mutex_lock (&train->step_lock);
+  if (train->dirty && seed_trainer_get_step (train->trainer) > 0)
+    seed_student_checkpoint (self);
+  seed_student_promotion_note (self);
+  g_mutex_unlock (&train->step_lock);
+  seed_student_flush_events (self);
   seed_weights_hub_close (train->hub);
 }
 
@@ -187,7 +224,12 @@ seed_student_train_stop (SeedStudentElement *self)
 void
 seed_student_train_close (SeedStudentElement *self)
 {
+  g_mutex_lock (&self->train.step_lock);
+  seed_student_promotion_close (self);
   g_clear_pointer (&self->train.trainer, seed_trainer_free);
+  g_clear_pointer (&self->train.captions, seed_captions_free);
+  g_clear_pointer (&self->train.text, seed_text_model_unref);
+  g_mutex_unlock (&self->train.step_lock);
   seed_student_note_memory (self);
 }
 
@@ -205,6 +247,14 @@ seed_student_train_set_caps (SeedStudentElement *self)
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("%s: learning needs words of two views, not %u; set views: 2 on the patchify stage",
             GST_OBJECT_NAME (self), self->in.views),
+        (NULL));
+    return FALSE;
+  }
+  if (train->objective & SEED_OBJECTIVE_ANCHORS && self->in.batch < MIN_ANCHOR_FRAMES) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("%s: the objective anchors needs batches of %u distinct frames or more, not %u; set batch "
+         "on the patchify stage",
+            GST_OBJECT_NAME (self), MIN_ANCHOR_FRAMES, self->in.batch),
         (NULL));
     return FALSE;
   }
@@ -248,12 +298,17 @@ take_and_learn (SeedStudentElement *self, GstBuffer *words, guint n_items, GstBu
   }
   for (guint i = 0; i < n_inputs; i++)
     n_missing += parts[i] == NULL;
+  g_mutex_lock (&self->train.step_lock);
+  if (ret == GST_FLOW_OK)
+    seed_student_consume (self, words);
   if (ret == GST_FLOW_OK && n_missing > 0)
     seed_student_drop (self, words, n_items, SEED_DROP_ERROR);
   else if (ret == GST_FLOW_OK && n_items < 2)
     seed_student_drop (self, words, n_items, SEED_DROP_SHORT_BATCH);
   else if (ret == GST_FLOW_OK)
     ret = seed_student_learn (self, words, parts, n_items, report);
+  seed_student_promotion_note (self);
+  g_mutex_unlock (&self->train.step_lock);
   for (guint i = 0; i < n_inputs; i++)
     gst_clear_buffer (&parts[i]);
   return ret;
@@ -274,6 +329,7 @@ seed_student_train_chain (SeedStudentElement *self, GstBuffer *words)
   }
   ret = take_and_learn (self, words, n_items, &report);
   gst_buffer_unref (words);
+  seed_student_flush_events (self);
 
   if (report) {
     seed_student_element_announce (self, "", train->last.step);
@@ -298,6 +354,7 @@ seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
   const SeedLearnerReport *losses = &train->last.losses;
 
   g_mutex_lock (&train->lock);
+  seed_student_promotion_add_stats (self, stats);
   if (train->last.step > 0) {
     gst_structure_set (stats, "step", G_TYPE_UINT64, train->last.step, "loss", G_TYPE_DOUBLE,
         losses->total, "lr", G_TYPE_DOUBLE, train->last.lr, "grad-norm", G_TYPE_DOUBLE,
@@ -306,10 +363,17 @@ seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
     add_loss (stats, "loss-seed", losses->seed);
     add_loss (stats, "loss-features", losses->features);
     add_loss (stats, "loss-labels", losses->labels);
+    add_loss (stats, "loss-captions", losses->captions);
+    add_loss (stats, "loss-anchors", losses->anchors);
     add_loss (stats, "accuracy", losses->accuracy);
+    add_loss (stats, "agreement", losses->agreement);
+    if (!isnan (losses->anchors))
+      add_loss (stats, "anchors-in-use", losses->anchor_losses.perplexity);
   }
   if (train->objective & SEED_OBJECTIVE_LABELS)
-    gst_structure_set (stats, "unlabelled", G_TYPE_UINT64, train->n_unlabelled, NULL);
+    gst_structure_set (stats, "unlabelled", G_TYPE_UINT64, train->counts.unlabelled, NULL);
+  if (train->objective & SEED_OBJECTIVE_CAPTIONS)
+    gst_structure_set (stats, "uncaptioned", G_TYPE_UINT64, train->counts.uncaptioned, NULL);
   if (train->memory_bytes)
     gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64, train->memory_bytes, NULL);
   g_mutex_unlock (&train->lock);

@@ -29,6 +29,17 @@ const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS] = {
   { "embed_head.bias", FALSE, 1, { 0 } },
 };
 
+guint
+seed_student_tensors (gboolean anchors, SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS])
+{
+  memcpy (tensors, seed_student_head_tensors, sizeof seed_student_head_tensors);
+  if (!anchors)
+    return SEED_STUDENT_N_HEAD_TENSORS;
+  memcpy (tensors + SEED_STUDENT_N_HEAD_TENSORS, seed_anchors_tensors,
+      SEED_ANCHORS_N_DESCRIBING * sizeof *seed_anchors_tensors);
+  return SEED_STUDENT_MAX_TENSORS;
+}
+
 gboolean
 seed_student_shape_check (const SeedStudentShape *shape, GError **error)
 {
@@ -38,6 +49,12 @@ seed_student_shape_check (const SeedStudentShape *shape, GError **error)
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "embedding width %u is outside 1..%u",
         shape->embed_dim, MAX_EMBED_DIM);
     return FALSE;
+  }
+  if (shape->anchors) {
+    SeedAnchorsShape anchors;
+
+    seed_anchors_shape_init (&anchors, &shape->vit);
+    return seed_anchors_shape_check (&anchors, error);
   }
   return TRUE;
 }
@@ -52,6 +69,12 @@ seed_student_append_params (const SeedStudentShape *shape, SeedParams *params)
     const SeedExtraTensor *tensor = &seed_student_head_tensors[i];
 
     seed_params_append (params, tensor->name, tensor->decay, tensor->n_dims, dims);
+  }
+  if (shape->anchors) {
+    SeedAnchorsShape anchors;
+
+    seed_anchors_shape_init (&anchors, &shape->vit);
+    seed_anchors_append_describing (&anchors, params);
   }
 }
 
@@ -135,6 +158,12 @@ seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const 
   seed_unit_rows (&student->layers, student->embedding, n, student->shape.embed_dim, student->norm);
   if (hidden)
     *hidden = student->hidden;
+  return student->embedding;
+}
+
+const real *
+seed_student_embedding (const SeedStudent *student)
+{
   return student->embedding;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "anchors/anchors.h"
 #include "nn/backend.h"
 #include "nn/checkpoint.h"
 #include "nn/vit.h"
@@ -9,13 +10,15 @@
  * The student network: a vision transformer and its embed head, Linear(d -> E) on the CLS token,
  * L2-normalised. The unit vector it gives is *the* representation of an image.
  *
- * Parameters are the transformer's, then "embed_head.weight" [E, d] and "embed_head.bias" [E].
+ * Parameters are the transformer's, then "embed_head.weight" [E, d] and "embed_head.bias" [E], then
+ * of a student that has image anchors what describes a frame by them (seed_anchors_describe).
  */
 #define SEED_STUDENT_EMBED_DIM 512
 
 typedef struct {
   SeedVitConfig vit;
-  guint embed_dim; /* E */
+  guint embed_dim;  /* E */
+  gboolean anchors; /* it has image anchors, of the shape that seed_anchors_shape_init gives */
 } SeedStudentShape;
 
 /* Checks @shape against every limit. */
@@ -49,6 +52,9 @@ void seed_student_set_values (SeedStudent *student, const real *values);
 const real *
 seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const real **hidden);
 
+/* What the last forward returned. */
+const real *seed_student_embedding (const SeedStudent *student);
+
 /*
  * After a forward with @train, on the way back: zeroes and gives dL/d(hidden) [n, 1+N, d], for
  * losses of the words' rows to be added to before seed_student_backward.
@@ -61,6 +67,9 @@ real *seed_student_d_hidden (SeedStudent *student);
  */
 void seed_student_backward (SeedStudent *student, const real *d_embedding, real *grads);
 
-/* The tensors of a checkpoint that are not the transformer's. */
+/* The tensors of a checkpoint that are not the transformer's: those of every student, ... */
 #define SEED_STUDENT_N_HEAD_TENSORS 2
 extern const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS];
+/* ... and those of one with or without image anchors; returns their number. */
+#define SEED_STUDENT_MAX_TENSORS (SEED_STUDENT_N_HEAD_TENSORS + SEED_ANCHORS_N_DESCRIBING)
+guint seed_student_tensors (gboolean anchors, SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS]);

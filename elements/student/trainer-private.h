@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <seed/safetensors.h>
+
+#include "student/probe.h"
 #include "student/standardise.h"
 #include "student/trainer.h"
 
@@ -17,6 +20,7 @@ typedef struct {
 
 struct _SeedTrainer {
   SeedTrainerConfig config;
+  char text_sha256[65];      /* "": none */
   SeedParams student_params; /* the beginning of params */
   SeedParams params;
   guint64 step;
@@ -37,7 +41,17 @@ struct _SeedTrainer {
   guint8 *mixed;      /* [2b, N, 3*P*P]; with mixup */
   gint32 *mixed_with; /* [b] */
 
+  SeedAnchorAlarms *alarms; /* with the objective anchors */
+
   guint generation; /* the last one saved or resumed; 0: none */
+
+  /* trainer-probe.c */
+  guint probe_items;            /* 0: no probe */
+  SeedProbe *probe;             /* from the first batch on */
+  SeedSafetensors *saved_state; /* until then: what it is restored from, or NULL */
+  char probe_names[SEED_PROBE_MAX_SLOTS][16];
+  GHashTable *cursor;  /* stream -> guint64: the first frame that was not consumed */
+  GHashTable *running; /* streams that gave a frame in this run */
 };
 
 /* trainer-teachers.c */
@@ -48,6 +62,21 @@ void seed_trainer_clear_teachers (SeedTrainer *trainer);
 /* Standardises a batch into @targets [n_teachers]. */
 void seed_trainer_make_targets (
     SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedDistilTarget *targets);
+
+/* trainer-probe.c */
+void seed_trainer_init_probe (SeedTrainer *trainer);
+void seed_trainer_clear_probe (SeedTrainer *trainer);
+/* Adds to a state; up to SEED_PROBE_MAX_SLOTS @tensors, whose number it returns. */
+guint
+seed_trainer_add_probe_state (SeedTrainer *trainer, GHashTable *metadata, SeedTensor *tensors);
+gboolean seed_trainer_read_probe_state (
+    SeedTrainer *trainer, SeedSafetensors *st, const char *path, GError **error);
+
+/* trainer.c: bytes of the words of one item, both views. */
+gsize seed_trainer_item_size (const SeedTrainer *trainer);
+/* Loss of a batch by any @values, of params; nothing is mixed, nothing changes. */
+gboolean seed_trainer_evaluate (SeedTrainer *trainer, const float *values,
+    const SeedTrainerBatch *batch, SeedLearnerReport *report);
 
 /* trainer.c: the flat arrays grow with params; new parameters are drawn from @rng. */
 void seed_trainer_grow (SeedTrainer *trainer, guint first_param, SeedRng *rng);

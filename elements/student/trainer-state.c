@@ -3,16 +3,18 @@
 #include <string.h>
 
 #include "student/generations.h"
+#include "student/student-files.h"
 #include "student/trainer-private.h"
 
+#define MODEL_FILE "model.safetensors"
 #define STATE_FILE "state.safetensors"
 #define STATE_FORMAT "seed.student.state.v2"
 #define RNG_DIGITS 16 /* of each of its four words */
-#define MAX_STATE_TENSORS (4 + 5 * SEED_LEARNER_MAX_TEACHERS)
+#define MAX_STATE_TENSORS (4 + 5 * SEED_LEARNER_MAX_TEACHERS + SEED_PROBE_MAX_SLOTS)
 
 static const char *const generation_files[] = { "config.json", "preprocessor_config.json",
   "model.safetensors", STATE_FILE, NULL };
-static const char *const shown_files[] = { "config.json", "preprocessor_config.json",
+const char *const seed_student_shown_files[] = { "config.json", "preprocessor_config.json",
   "model.safetensors", NULL };
 
 /* ---- what is in a state ---- */
@@ -122,6 +124,8 @@ make_metadata (const SeedTrainer *trainer)
       g_strdup_printf ("%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER
                        "x%016" G_GINT64_MODIFIER "x",
           s[0], s[1], s[2], s[3]));
+  if (*trainer->text_sha256)
+    g_hash_table_insert (metadata, g_strdup ("text-model"), g_strdup (trainer->text_sha256));
   g_hash_table_insert (
       metadata, g_strdup ("teachers"), g_strdup_printf ("%u", trainer->n_teachers));
   for (guint t = 0; t < trainer->n_teachers; t++) {
@@ -141,12 +145,13 @@ make_metadata (const SeedTrainer *trainer)
 }
 
 static gboolean
-save_state (const SeedTrainer *trainer, const char *folder, GError **error)
+save_state (SeedTrainer *trainer, const char *folder, GError **error)
 {
   g_autofree char *path = g_build_filename (folder, STATE_FILE, NULL);
   g_autoptr (GHashTable) metadata = make_metadata (trainer);
   g_autoptr (GArray) arrays = state_arrays (trainer);
   SeedTensor tensors[MAX_STATE_TENSORS];
+  guint n_more;
 
   add_queues (trainer, arrays);
   for (guint i = 0; i < arrays->len; i++) {
@@ -160,24 +165,50 @@ save_state (const SeedTrainer *trainer, const char *folder, GError **error)
       .data = array->data,
       .size = n * sizeof (float) };
   }
-  return seed_safetensors_write (path, tensors, arrays->len, metadata, error);
+  n_more = seed_trainer_add_probe_state (trainer, metadata, tensors + arrays->len);
+  return seed_safetensors_write (path, tensors, arrays->len + n_more, metadata, error);
+}
+
+static gboolean
+write_generation (SeedTrainer *trainer, const char *path, GError **error)
+{
+  return seed_student_save (path, &trainer->config.learner.shape, &trainer->params, trainer->ema,
+             error) &&
+         save_state (trainer, path, error);
+}
+
+gboolean
+seed_trainer_save_candidate (
+    SeedTrainer *trainer, const char *folder, guint *number, char *sha256, GError **error)
+{
+  g_autoptr (GArray) before = seed_generations_list (folder);
+  g_autofree char *path = seed_generation_begin (folder, error);
+
+  if (!path)
+    return FALSE;
+  *number = MAX (trainer->generation, before->len ? g_array_index (before, guint, 0) : 0) + 1;
+  if (!write_generation (trainer, path, error)) {
+    seed_generation_abandon (path); /* a full disk needs the room */
+    return FALSE;
+  }
+  if (!seed_generation_finish (folder, path, *number, generation_files, error))
+    return FALSE;
+  seed_generation_sum (folder, *number, MODEL_FILE, sha256);
+  trainer->generation = *number;
+  return TRUE;
 }
 
 gboolean
 seed_trainer_save (SeedTrainer *trainer, const char *folder, GError **error)
 {
-  g_autoptr (GArray) before = seed_generations_list (folder);
-  guint number = MAX (trainer->generation, before->len ? g_array_index (before, guint, 0) : 0) + 1;
-  g_autofree char *path = seed_generation_begin (folder, error);
+  guint number, before = trainer->generation;
+  char sha256[65];
 
-  if (!path ||
-      !seed_checkpoint_save (path, &trainer->config.learner.shape.vit, &trainer->params,
-          trainer->ema, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error) ||
-      !save_state (trainer, path, error) ||
-      !seed_generation_commit (folder, path, number, generation_files, shown_files, error))
+  if (!seed_trainer_save_candidate (trainer, folder, &number, sha256, error) ||
+      !seed_generation_select (folder, number, error) ||
+      !seed_generation_show (folder, seed_student_shown_files, error))
     return FALSE;
-  seed_generations_prune (folder, number, trainer->generation);
-  trainer->generation = number;
+  seed_generations_prune (folder, number, before);
   return TRUE;
 }
 
@@ -279,6 +310,20 @@ check_params (const Loader *loader, GError **error)
       "%s: the state belongs to a student of another size, geometry or objective; use another "
       "checkpoint folder or the size, image-size, objective, classes and text-model it was made "
       "with",
+      loader->path);
+  return FALSE;
+}
+
+static gboolean
+check_text_model (const Loader *loader, GError **error)
+{
+  const char *sha256 = seed_safetensors_metadata (loader->st, "text-model");
+
+  if (g_str_equal (sha256 ? sha256 : "", loader->trainer->text_sha256))
+    return TRUE;
+  g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
+      "%s: the state was made with another text model; use the one it was made with, or another "
+      "checkpoint folder",
       loader->path);
   return FALSE;
 }
@@ -403,12 +448,59 @@ load_state (SeedTrainer *trainer, const char *path, GError **error)
   guint64 step;
 
   if (!st || !check_format (&loader, error) || !read_teachers (&loader, error) ||
-      !check_params (&loader, error) ||
+      !check_params (&loader, error) || !check_text_model (&loader, error) ||
       !metadata_number (&loader, "step", G_MAXINT64, &step, error) || !read_rng (&loader, error) ||
-      !read_arrays (&loader, error))
+      !read_arrays (&loader, error) || !seed_trainer_read_probe_state (trainer, st, path, error))
     return FALSE;
   trainer->step = step;
   return TRUE;
+}
+
+float *
+seed_trainer_read_average (const SeedTrainer *trainer, const char *folder, guint number, gsize *n,
+    guint64 *step, char *sha256, GError **error)
+{
+  g_autofree char *path = seed_generation_path (folder, number);
+  g_autofree char *file = g_build_filename (path, STATE_FILE, NULL);
+  g_autoptr (SeedSafetensors) st = NULL;
+  Loader loader = { (SeedTrainer *) trainer, NULL, file };
+  g_autofree float *values = NULL;
+  const SeedTensor *tensor;
+
+  if (!seed_generation_verify (folder, number, generation_files, error))
+    return NULL;
+  loader.st = st = seed_safetensors_open (file, error);
+  if (!st || !check_format (&loader, error) || !check_params (&loader, error) ||
+      !metadata_number (&loader, "step", G_MAXINT64, step, error) ||
+      !(tensor = find_tensor (&loader, "ema", error)))
+    return NULL;
+  *n = trainer->params.total;
+  values = g_new (float, *n);
+  if (!seed_tensor_to_float (tensor, file, values, *n, error))
+    return NULL;
+  seed_generation_sum (folder, number, MODEL_FILE, sha256);
+  return g_steal_pointer (&values);
+}
+
+/* What serves: what did, or when that is no longer whole, the newest before it that also did, or
+ * else what is resumed from. */
+static guint
+find_current (const char *folder, GArray *numbers, guint resumed)
+{
+  guint current = seed_generation_current (folder);
+
+  if (current == 0)
+    return resumed;
+  if (seed_generation_verify (folder, current, generation_files, NULL))
+    return current;
+  for (guint i = 0; i < numbers->len; i++) {
+    guint number = g_array_index (numbers, guint, i);
+
+    if (number < current && seed_generation_is_marked (folder, number) &&
+        seed_generation_verify (folder, number, generation_files, NULL))
+      return number;
+  }
+  return resumed;
 }
 
 /* The newest whole generation, 0 when none is; @damage: what is wrong with those after it. */
@@ -448,9 +540,10 @@ seed_trainer_resume (
   }
   path = seed_generation_path (folder, number);
   state = g_build_filename (path, STATE_FILE, NULL);
-  /* killed between two renames, or damaged: who serves from here gets what is resumed from */
-  if (!load_state (trainer, state, error) || !seed_generation_select (folder, number, error))
+  if (!load_state (trainer, state, error))
     return FALSE;
+  /* killed between two renames, or damaged; a folder that cannot be written may still be read */
+  seed_generation_select (folder, find_current (folder, numbers, number), NULL);
   trainer->generation = number;
   *resumed = TRUE;
   if (damaged && damage->len > 0)
@@ -459,41 +552,59 @@ seed_trainer_resume (
 }
 
 static gboolean
-same_network (const SeedTrainer *trainer, const SeedCheckpoint *checkpoint)
+same_tensors (const SeedParams *a, const SeedParams *b)
 {
-  const SeedParams *params = &trainer->student_params;
+  for (guint i = 0; a->n == b->n && i < a->n; i++) {
+    const SeedParam *x = &a->items[i], *y = &b->items[i];
 
-  if (checkpoint->params.n != params->n)
-    return FALSE;
-  for (guint i = 0; i < params->n; i++) {
-    const SeedParam *mine = &params->items[i];
-    const SeedParam *theirs = seed_params_lookup (&checkpoint->params, mine->name);
-
-    if (!theirs || theirs->n_dims != mine->n_dims ||
-        memcmp (theirs->shape, mine->shape, mine->n_dims * sizeof mine->shape[0]) != 0)
+    if (strcmp (x->name, y->name) != 0 || x->n_dims != y->n_dims ||
+        memcmp (x->shape, y->shape, x->n_dims * sizeof x->shape[0]) != 0)
       return FALSE;
   }
-  return TRUE;
+  return a->n == b->n;
+}
+
+/* Image anchors may be new to a student, and one that has them may go on without. */
+static gboolean
+same_network (const SeedTrainer *trainer, const SeedStudentShape *theirs)
+{
+  SeedStudentShape mine = trainer->config.learner.shape;
+  SeedParams a, b;
+  gboolean same;
+
+  mine.anchors = FALSE;
+  seed_params_init (&a);
+  seed_params_init (&b);
+  seed_student_append_params (&mine, &a);
+  mine = *theirs;
+  mine.anchors = FALSE;
+  seed_student_append_params (&mine, &b);
+  same = same_tensors (&a, &b);
+  seed_params_clear (&a);
+  seed_params_clear (&b);
+  return same;
 }
 
 gboolean
 seed_trainer_load_model (SeedTrainer *trainer, const char *folder, GError **error)
 {
   SeedCheckpoint checkpoint = { 0 };
+  SeedStudentShape shape;
   gboolean ok;
 
-  if (!seed_checkpoint_load (
-          &checkpoint, folder, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, error))
+  if (!seed_student_load (&checkpoint, &shape, folder, error))
     return FALSE;
-  ok = same_network (trainer, &checkpoint);
+  ok = same_network (trainer, &shape);
   if (ok) {
     for (guint i = 0; i < trainer->student_params.n; i++) {
       const SeedParam *mine = &trainer->student_params.items[i];
+      const SeedParam *theirs = seed_params_lookup (&checkpoint.params, mine->name);
 
-      memcpy (trainer->values + mine->offset,
-          checkpoint.values + seed_params_lookup (&checkpoint.params, mine->name)->offset,
-          mine->size * sizeof (float));
+      if (theirs)
+        memcpy (trainer->values + mine->offset, checkpoint.values + theirs->offset,
+            mine->size * sizeof (float));
     }
+    seed_anchors_normalise_params (&trainer->params, trainer->values);
     memcpy (trainer->ema, trainer->values, trainer->params.total * sizeof (float));
   } else {
     g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,

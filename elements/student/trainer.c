@@ -72,6 +72,13 @@ seed_trainer_grow (SeedTrainer *trainer, guint first_param, SeedRng *rng)
   memcpy (trainer->ema + old, trainer->values + old, (params->total - old) * sizeof (float));
 }
 
+/* What follows from the objective. */
+static void
+complete_config (SeedTrainerConfig *config)
+{
+  config->learner.shape.anchors = (config->learner.objective & SEED_OBJECTIVE_ANCHORS) != 0;
+}
+
 static gboolean
 check_config (const SeedTrainerConfig *config, GError **error)
 {
@@ -86,18 +93,36 @@ check_config (const SeedTrainerConfig *config, GError **error)
   return seed_backend_self_test (error);
 }
 
+static void
+make_alarms (SeedTrainer *trainer)
+{
+  SeedAnchorAlarmsConfig config;
+
+  if (!trainer->config.learner.shape.anchors)
+    return;
+  seed_anchor_alarms_config_init (&config, SEED_ANCHORS_N);
+  trainer->alarms = seed_anchor_alarms_new (
+      &config, SEED_ANCHORS_N, seed_vit_config_n_words (&trainer->config.learner.shape.vit), NULL);
+}
+
 SeedTrainer *
 seed_trainer_new (const SeedTrainerConfig *config, GError **error)
 {
+  SeedTrainerConfig complete = *config;
   SeedTrainer *trainer;
   guint first_head;
   SeedRng rng;
 
+  complete_config (&complete);
+  config = &complete;
   if (!check_config (config, error))
     return NULL;
 
   trainer = g_new0 (SeedTrainer, 1);
   trainer->config = *config;
+  trainer->config.text_sha256 = trainer->text_sha256;
+  g_strlcpy (trainer->text_sha256, config->text_sha256 ? config->text_sha256 : "",
+      sizeof trainer->text_sha256);
   seed_params_init (&trainer->student_params);
   seed_student_append_params (&config->learner.shape, &trainer->student_params);
   seed_params_init (&trainer->params);
@@ -112,7 +137,11 @@ seed_trainer_new (const SeedTrainerConfig *config, GError **error)
   seed_rng_init (&rng, seed_hash_string (config->seed, "heads"));
   if (trainer->params.n > first_head)
     seed_trainer_grow (trainer, first_head, &rng);
+  seed_anchors_normalise_params (&trainer->params, trainer->values);
+  seed_anchors_normalise_params (&trainer->params, trainer->ema);
+  make_alarms (trainer);
   seed_rng_init (&trainer->rng, seed_hash_string (config->seed, "steps"));
+  seed_trainer_init_probe (trainer);
   return trainer;
 }
 
@@ -133,6 +162,8 @@ seed_trainer_free (SeedTrainer *trainer)
     return;
   drop_workspace (trainer);
   seed_trainer_clear_teachers (trainer);
+  seed_trainer_clear_probe (trainer);
+  seed_anchor_alarms_free (trainer->alarms);
   seed_params_clear (&trainer->student_params);
   seed_params_clear (&trainer->params);
   g_aligned_free (trainer->values);
@@ -143,9 +174,8 @@ seed_trainer_free (SeedTrainer *trainer)
   g_free (trainer);
 }
 
-/* Bytes of the words of one item, both views. */
-static gsize
-item_size (const SeedTrainer *trainer)
+gsize
+seed_trainer_item_size (const SeedTrainer *trainer)
 {
   const SeedVitConfig *vit = &trainer->config.learner.shape.vit;
 
@@ -170,7 +200,7 @@ seed_trainer_reserve (SeedTrainer *trainer, guint max_items, GError **error)
   trainer->max_items = max_items;
   seed_trainer_reserve_teachers (trainer);
   if (trainer->config.mixup > 0) {
-    trainer->mixed = g_malloc (max_items * item_size (trainer));
+    trainer->mixed = g_malloc (max_items * seed_trainer_item_size (trainer));
     trainer->mixed_with = g_new (gint32, max_items);
   }
   return TRUE;
@@ -204,10 +234,11 @@ check_labels (const SeedTrainer *trainer, const SeedTrainerBatch *batch, GError 
   return TRUE;
 }
 
-/* What the objectives take of a batch. */
+/* What the objectives take of a batch; what they make of it is kept in @targets and @anchors. @rng: of
+ * the mixing; NULL: none is mixed. */
 static SeedLearnerBatch
-take_batch (
-    SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedDistilTarget *targets, SeedRng *rng)
+take_batch (SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedDistilTarget *targets,
+    SeedAnchorTermBatch *anchors, SeedRng *rng)
 {
   SeedObjective objective = trainer->config.learner.objective;
   SeedLearnerBatch taken = { .b = batch->b, .words = batch->words };
@@ -225,13 +256,32 @@ take_batch (
     taken.captions = batch->captions;
     taken.has_caption = batch->has_caption;
   }
-  if (taken.labels && trainer->mixed) {
-    taken.mix_share = seed_mixup (rng, trainer->config.mixup, batch->words, item_size (trainer),
-        batch->labels, batch->b, trainer->mixed, trainer->mixed_with);
+  if (objective & SEED_OBJECTIVE_ANCHORS && batch->anchors) {
+    *anchors = (SeedAnchorTermBatch){ trainer->ema, batch->anchors->views, batch->anchors->frames,
+      batch->anchors->draws };
+    taken.anchors = anchors;
+  }
+  if (taken.labels && trainer->mixed && rng) {
+    taken.mix_share =
+        seed_mixup (rng, trainer->config.mixup, batch->words, seed_trainer_item_size (trainer),
+            batch->labels, batch->b, trainer->mixed, trainer->mixed_with);
     taken.words = trainer->mixed;
     taken.mixed_with = trainer->mixed_with;
   }
   return taken;
+}
+
+gboolean
+seed_trainer_evaluate (SeedTrainer *trainer, const float *values, const SeedTrainerBatch *batch,
+    SeedLearnerReport *report)
+{
+  SeedDistilTarget targets[SEED_LEARNER_MAX_TEACHERS];
+  SeedAnchorTermBatch anchors;
+  SeedLearnerBatch taken = take_batch (trainer, batch, targets, &anchors, NULL);
+  SeedRng rng; /* of the dropping, which the terms do not show */
+
+  seed_rng_init (&rng, 0);
+  return seed_learner_loss (trainer->learner, values, &taken, &rng, report, NULL);
 }
 
 /* Loss and gradients of a batch; fills @report. */
@@ -240,7 +290,8 @@ compute_gradients (
     SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedRng *rng, SeedTrainerReport *report)
 {
   SeedDistilTarget targets[SEED_LEARNER_MAX_TEACHERS];
-  SeedLearnerBatch taken = take_batch (trainer, batch, targets, rng);
+  SeedAnchorTermBatch anchors;
+  SeedLearnerBatch taken = take_batch (trainer, batch, targets, &anchors, rng);
 
   memset (trainer->grads, 0, trainer->params.total * sizeof (float));
   report->learned = seed_learner_loss (
@@ -261,8 +312,28 @@ update (SeedTrainer *trainer, double lr)
   if (scale)
     trainer->values[scale->offset] =
         CLAMP (trainer->values[scale->offset], 0, (float) SEED_CONTRAST_SCALE_MAX);
+  seed_anchors_normalise_params (&trainer->params, trainer->values);
   seed_ema_update (trainer->ema, trainer->values, trainer->params.total,
       seed_ema_decay (trainer->config.ema, trainer->step));
+  seed_anchors_normalise_params (&trainer->params, trainer->ema);
+}
+
+/* Which alarms hold after a batch, and which of them are new. */
+static void
+watch_anchors (SeedTrainer *trainer, guint b, SeedTrainerReport *report)
+{
+  guint before, now = 0;
+
+  if (!trainer->alarms)
+    return;
+  before = seed_anchor_alarms_get (trainer->alarms)->flags;
+  if (report->losses.anchors_refused)
+    now = seed_anchor_alarms_refused (trainer->alarms);
+  else if (!isnan (report->losses.anchors))
+    now = seed_anchor_alarms_update (trainer->alarms, &report->losses.anchor_losses,
+        seed_learner_anchor_assignment (trainer->learner), b);
+  report->alarms = *seed_anchor_alarms_get (trainer->alarms);
+  report->raised = now & ~before;
 }
 
 gboolean
@@ -281,6 +352,7 @@ seed_trainer_step (
   compute_gradients (trainer, batch, &rng, report);
   if (!report->learned) {
     report->step = trainer->step;
+    watch_anchors (trainer, batch->b, report);
     return TRUE;
   }
   if (!isfinite (report->losses.total) || !isfinite (report->grad_norm)) {
@@ -293,6 +365,7 @@ seed_trainer_step (
   trainer->step = report->step;
   trainer->rng = rng;
   update (trainer, report->lr);
+  watch_anchors (trainer, batch->b, report);
   for (guint t = 0; t < report->losses.n_teachers && trainer->config.learner.w_seed > 0; t++)
     seed_embed_queue_push (
         &trainer->queues[t], seed_learner_embeddings (trainer->learner, t), SEED_VIEWS * batch->b);
@@ -305,10 +378,22 @@ seed_trainer_get_step (const SeedTrainer *trainer)
   return trainer->step;
 }
 
+guint
+seed_trainer_get_generation (const SeedTrainer *trainer)
+{
+  return trainer->generation;
+}
+
 gboolean
 seed_trainer_is_finished (const SeedTrainer *trainer)
 {
   return trainer->config.steps > 0 && trainer->step >= trainer->config.steps;
+}
+
+gsize
+seed_trainer_n_values (const SeedTrainer *trainer)
+{
+  return trainer->params.total;
 }
 
 const SeedParams *
@@ -338,7 +423,7 @@ seed_trainer_memory_bytes (const SeedTrainer *trainer)
     floats += teacher->token_target ? rows * seed_vit_config_n_words (vit) * dt : 0;
     floats += teacher->resampled ? rows * seed_vit_config_n_words (vit) * dt : 0;
   }
-  return floats * sizeof (float) +
+  return floats * sizeof (float) + (trainer->probe ? seed_probe_memory_bytes (trainer->probe) : 0) +
          (trainer->learner ? seed_learner_memory_bytes (trainer->learner) : 0) +
-         (trainer->mixed ? trainer->max_items * item_size (trainer) : 0);
+         (trainer->mixed ? trainer->max_items * seed_trainer_item_size (trainer) : 0);
 }

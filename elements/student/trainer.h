@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "anchors/alarms.h"
 #include "student/learner.h"
 
 /*
@@ -20,6 +21,8 @@ typedef struct {
   double ema;          /* decay of the moving average, ramped from 0 */
   double mixup;        /* alpha of Beta (alpha, alpha); 0: images are not mixed */
   guint calibration;   /* frames that teachers' features are standardised by */
+  const char
+      *text_sha256; /* with captions: of the text model; a state resumes with the same alone */
 } SeedTrainerConfig;
 
 /* AdamW 0.9/0.95, weight decay 0.05, clip 1, EMA 0.996, lr 1e-4, warm-up 20 steps, no mixup,
@@ -40,6 +43,13 @@ typedef struct {
   const float *tokens;  /* [b, 2, grid^2, Dt]; NULL without */
 } SeedTrainerFeatures;
 
+/* What learning image anchors asks of a batch beside its words; see SeedAnchorTermBatch. */
+typedef struct {
+  const SeedAnchorsView *views; /* [b, 2]; view 0 is the reference */
+  const guint64 *frames;        /* [b] */
+  const guint64 *draws;         /* [b] */
+} SeedTrainerAnchors;
+
 /* A batch: words, and whatever there is to learn from. */
 typedef struct {
   guint b;
@@ -49,6 +59,7 @@ typedef struct {
   const gint32 *labels;                /* [b], -1: unlabelled; or NULL */
   const float *captions;               /* [b, text_dim] embeddings of texts, or NULL */
   const gboolean *has_caption;         /* [b]; NULL: all have */
+  const SeedTrainerAnchors *anchors;   /* or NULL */
 } SeedTrainerBatch;
 
 typedef struct {
@@ -56,7 +67,9 @@ typedef struct {
   gboolean learned; /* FALSE: the batch had nothing to learn from, nothing changed */
   SeedLearnerReport losses;
   double lr;
-  double grad_norm; /* before clipping */
+  double grad_norm;             /* before clipping */
+  SeedAnchorAlarmsState alarms; /* of the objective anchors; not part of what is saved */
+  guint raised;                 /* SeedAnchorAlarm flags that did not hold after the batch before */
 } SeedTrainerReport;
 
 typedef struct _SeedTrainer SeedTrainer;
@@ -95,6 +108,46 @@ gboolean seed_trainer_save (SeedTrainer *trainer, const char *folder, GError **e
 gboolean seed_trainer_resume (
     SeedTrainer *trainer, const char *folder, gboolean *resumed, char **damaged, GError **error);
 
+/*
+ * Like save, but what serves stays what it was, and no other generation is removed: see
+ * promotion.h. *@number: of the new generation; @sha256 [65]: of its model.safetensors.
+ */
+gboolean seed_trainer_save_candidate (
+    SeedTrainer *trainer, const char *folder, guint *number, char *sha256, GError **error);
+
+/*
+ * The moving average with every head as it was saved in a generation that is whole, as a new array
+ * of *@n floats (g_free), its step and the sha256 [65] of its model. SEED_ERROR_MISMATCH when it
+ * was of another student.
+ */
+float *seed_trainer_read_average (const SeedTrainer *trainer, const char *folder, guint number,
+    gsize *n, guint64 *step, char *sha256, GError **error);
+
+/* What a checkpoint folder shows of what is current; NULL-terminated. */
+extern const char *const seed_student_shown_files[];
+
+/* Before resuming: keeps a held probe (probe.h) of up to @max_items items. */
+void seed_trainer_enable_probe (SeedTrainer *trainer, guint max_items);
+/* Before every step: TRUE when the batch was held out for the probe, and is not to be learned. */
+gboolean seed_trainer_hold_out (SeedTrainer *trainer, const SeedTrainerBatch *batch);
+guint seed_trainer_n_held (SeedTrainer *trainer); /* items */
+
+typedef struct {
+  guint n_items;    /* scored; 0: the probe is empty */
+  double agreement; /* with the fused target, 0..1 (probe.h); NaN: no item had one */
+  double loss;      /* weighted sum of all terms, mean over items; NaN: none had any */
+} SeedTrainerScore;
+/* Scores weights on the held probe: @n values, the student's or all (params of the trainer). */
+SeedTrainerScore seed_trainer_score (SeedTrainer *trainer, const float *values, gsize n);
+
+/*
+ * The data cursor: which frame of which stream the learner is to see next. It is saved from the
+ * first step on: what was calibrated before that is calibrated again, from the first frame.
+ */
+void seed_trainer_begin_run (SeedTrainer *trainer); /* sources start, or start over */
+void seed_trainer_consumed (SeedTrainer *trainer, const char *stream, guint64 frame);
+guint64 seed_trainer_next_frame (const SeedTrainer *trainer, const char *stream);
+
 /* Makes room for batches of up to @max_items pairs of views. */
 gboolean seed_trainer_reserve (SeedTrainer *trainer, guint max_items, GError **error);
 
@@ -105,14 +158,19 @@ gboolean
 seed_trainer_calibrate (SeedTrainer *trainer, const SeedTrainerBatch *batch, GError **error);
 
 /*
- * One step, 2 <= b <= max_items. SEED_ERROR_NUMERIC when loss or gradient is not finite,
- * SEED_ERROR_MISMATCH for a label beyond the classes; nothing has changed then.
+ * One step, 2 <= b <= max_items. After it anchors have unit length again. SEED_ERROR_NUMERIC when
+ * loss or gradient is not finite, SEED_ERROR_MISMATCH for a label beyond the classes; nothing has
+ * changed then.
  */
 gboolean seed_trainer_step (
     SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedTrainerReport *report, GError **error);
 
 guint64 seed_trainer_get_step (const SeedTrainer *trainer);
+/* The one saved or resumed last; 0: none. */
+guint seed_trainer_get_generation (const SeedTrainer *trainer);
 gboolean seed_trainer_is_finished (const SeedTrainer *trainer);
+/* All of them: how many values the flat arrays have. */
+gsize seed_trainer_n_values (const SeedTrainer *trainer);
 /* Of the student alone, without what only learning needs; a beginning of every flat array. */
 const SeedParams *seed_trainer_get_params (const SeedTrainer *trainer);
 /* The weights that serve: the moving average. */

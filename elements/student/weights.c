@@ -11,7 +11,7 @@ struct _SeedWeightsHub {
   SeedStudentShape shape;
   guint batch;
   SeedWeights *latest;
-  guint64 n_items;  /* frames of all batches the learner is through with */
+  guint64 n_live;   /* frames from sources in all batches the learner is through with */
   GList *followers; /* of SeedWeightsFollower, not owned */
   GQueue history;   /* of Passage, oldest first: what some follower may still ask for. A follower
                      * lags the learner by what the queues between them hold, so it stays short. */
@@ -24,9 +24,9 @@ struct _SeedWeightsFollower {
   gboolean interrupted;
 };
 
-/* After @n_items frames the learner's version was @weights. */
+/* The version from frame @due on, until that of the next passage. */
 typedef struct {
-  guint64 n_items;
+  guint64 due;
   SeedWeights *weights;
 } Passage;
 
@@ -39,6 +39,7 @@ seed_weights_new (const float *values, gsize n, guint64 step, const char *sha256
 
   g_atomic_ref_count_init (&weights->refs);
   weights->step = step;
+  weights->n_values = n;
   weights->values = g_aligned_alloc (n, sizeof (float), 64);
   memcpy (weights->values, values, n * sizeof (float));
   g_strlcpy (weights->sha256, sha256 ? sha256 : "", sizeof weights->sha256);
@@ -110,11 +111,11 @@ set_latest_locked (SeedWeightsHub *hub, SeedWeights *weights)
 }
 
 static void
-record_passage_locked (SeedWeightsHub *hub)
+record_passage_locked (SeedWeightsHub *hub, guint64 due)
 {
   Passage *passage = g_new0 (Passage, 1);
 
-  passage->n_items = hub->n_items;
+  passage->due = due;
   passage->weights = seed_weights_ref (hub->latest);
   g_queue_push_tail (&hub->history, passage);
 }
@@ -126,10 +127,10 @@ seed_weights_hub_open (SeedWeightsHub *hub, const SeedStudentShape *shape, SeedW
   hub->is_open = TRUE;
   hub->is_closed = FALSE;
   hub->shape = *shape;
-  hub->n_items = 0;
+  hub->n_live = 0;
   set_latest_locked (hub, first);
   g_queue_clear_full (&hub->history, passage_free);
-  record_passage_locked (hub);
+  record_passage_locked (hub, 0);
   g_cond_broadcast (&hub->changed);
   g_mutex_unlock (&hub->lock);
 }
@@ -155,39 +156,43 @@ seed_weights_hub_set_batch (SeedWeightsHub *hub, guint batch)
   g_mutex_unlock (&hub->lock);
 }
 
-/* The passage a follower needs that has served @n_frames: the last at or before its batch border.
- */
-static guint64
-border (const SeedWeightsHub *hub, guint64 n_frames)
-{
-  return hub->batch ? n_frames - n_frames % hub->batch : 0;
-}
-
 static void
 trim_history_locked (SeedWeightsHub *hub)
 {
-  guint64 needed = hub->n_items;
+  guint64 needed = G_MAXUINT64;
 
   for (GList *l = hub->followers; l; l = l->next) {
     const SeedWeightsFollower *follower = l->data;
 
     if (follower->in_step)
-      needed = MIN (needed, border (hub, follower->n_frames));
+      needed = MIN (needed, follower->n_frames);
   }
-  while (hub->history.length > 1 && ((Passage *) hub->history.head->next->data)->n_items <= needed)
+  while (hub->history.length > 1 && ((Passage *) hub->history.head->next->data)->due <= needed)
     passage_free (g_queue_pop_head (&hub->history));
 }
 
 void
-seed_weights_hub_advance (SeedWeightsHub *hub, guint n_items, SeedWeights *weights)
+seed_weights_hub_advance (SeedWeightsHub *hub, guint n_live, SeedWeights *weights)
 {
   g_mutex_lock (&hub->lock);
-  hub->n_items += n_items;
   if (weights)
     set_latest_locked (hub, weights);
-  record_passage_locked (hub);
+  /* it began with frame n_live or later, and a batch from there it has ended */
+  record_passage_locked (hub, hub->n_live + hub->batch);
+  hub->n_live += n_live;
   trim_history_locked (hub);
   g_cond_broadcast (&hub->changed);
+  g_mutex_unlock (&hub->lock);
+}
+
+void
+seed_weights_hub_replace (SeedWeightsHub *hub, SeedWeights *weights)
+{
+  g_mutex_lock (&hub->lock);
+  set_latest_locked (hub, weights);
+  /* in the place of the last version, from the next frame on */
+  record_passage_locked (hub, ((Passage *) hub->history.tail->data)->due);
+  trim_history_locked (hub);
   g_mutex_unlock (&hub->lock);
 }
 
@@ -248,8 +253,8 @@ seed_weights_follower_free (SeedWeightsFollower *follower)
   g_free (follower);
 }
 
-/* Which version the next frame is due is known once the batch size is, and the learner is through
- * with every batch that ended before the frame. The first frame needs the first version alone. */
+/* Which version the next frame is due is known once the batch size is, and the next batch of the
+ * learner begins less than a batch before it. The first frame needs the first version alone. */
 static gboolean
 next_is_known_locked (const SeedWeightsFollower *follower)
 {
@@ -257,18 +262,18 @@ next_is_known_locked (const SeedWeightsFollower *follower)
 
   if (!follower->in_step || hub->is_closed || follower->n_frames == 0)
     return TRUE;
-  return hub->batch && hub->n_items >= border (hub, follower->n_frames);
+  return hub->batch && hub->n_live + hub->batch > follower->n_frames;
 }
 
 static SeedWeights *
-version_at_locked (const SeedWeightsHub *hub, guint64 n_items)
+version_at_locked (const SeedWeightsHub *hub, guint64 frame)
 {
   SeedWeights *weights = NULL;
 
   for (GList *l = hub->history.head; l; l = l->next) {
     const Passage *passage = l->data;
 
-    if (weights && passage->n_items > n_items)
+    if (weights && passage->due > frame)
       break;
     weights = passage->weights;
   }
@@ -285,8 +290,7 @@ seed_weights_follower_next (SeedWeightsFollower *follower)
   while (!follower->interrupted && !next_is_known_locked (follower))
     g_cond_wait (&hub->changed, &hub->lock);
   if (!follower->interrupted) {
-    weights =
-        version_at_locked (hub, follower->in_step ? border (hub, follower->n_frames) : G_MAXUINT64);
+    weights = version_at_locked (hub, follower->in_step ? follower->n_frames : G_MAXUINT64);
     follower->n_frames++;
     trim_history_locked (hub);
   }

@@ -11,8 +11,9 @@
  */
 typedef struct {
   gatomicrefcount refs;
-  guint64 step;    /* training step that made it; 0: as initialised or loaded */
-  float *values;   /* params.total of the student, 64-byte aligned */
+  guint64 step;  /* training step that made it; 0: as initialised or loaded */
+  float *values; /* params.total of the student, and maybe heads behind; 64-byte aligned */
+  gsize n_values;
   char sha256[65]; /* of the checkpoint they were loaded from, "" otherwise */
 } SeedWeights;
 
@@ -42,10 +43,14 @@ gboolean seed_weights_hub_get_shape (SeedWeightsHub *hub, SeedStudentShape *shap
 void seed_weights_hub_set_batch (SeedWeightsHub *hub, guint batch);
 
 /*
- * The learner is through with a batch of @n_items frames; @weights is the version it made, or NULL
- * when it made none (no target, finished). Wakes followers.
+ * The learner is through with a batch with @n_live frames that came from their source (and others
+ * that a memory added); @weights is the version it made, or NULL when it made none (no target,
+ * finished). Wakes followers.
  */
-void seed_weights_hub_advance (SeedWeightsHub *hub, guint n_items, SeedWeights *weights);
+void seed_weights_hub_advance (SeedWeightsHub *hub, guint n_live, SeedWeights *weights);
+
+/* Another version serves from the next frame on, without a batch: somebody went back, or on. */
+void seed_weights_hub_replace (SeedWeightsHub *hub, SeedWeights *weights);
 
 /* No more batches will come (end of stream, error, stop): followers stop waiting. */
 void seed_weights_hub_close (SeedWeightsHub *hub);
@@ -58,9 +63,11 @@ gboolean seed_weights_hub_has_followers (SeedWeightsHub *hub);
 
 /*
  * A serving student asks for the version it is to use before every frame. In step with the learner,
- * for runs that must give the same bits twice: the version is the one made by the last full batch
- * that ended before that frame, and the follower waits for the learner to be through with that
- * batch. Register before data flows.
+ * for runs that must give the same bits twice: the version is the one made by the last batch that
+ * began at least a batch of frames before that frame, so that it ended before it however few of its
+ * frames a memory gave, and the follower waits for the learner to be through with every such batch.
+ * Without a memory that is the last full batch that ended before the frame. Register before data
+ * flows.
  */
 typedef struct _SeedWeightsFollower SeedWeightsFollower;
 

@@ -26,6 +26,7 @@ typedef enum {
   SEED_DROP_STRIDE,         /* between two frames that the teachers are to see */
   SEED_DROP_NOT_CALIBRATED, /* whitening is still being fitted, so no target yet */
   SEED_DROP_SHORT_BATCH,    /* the last batch is too small to learn from */
+  SEED_DROP_HELD_OUT,       /* kept aside to score a learner with; not learned from */
   SEED_DROP_FINISHED,       /* the stage has done the steps it was asked for */
   SEED_DROP_FLUSHED,        /* held when the stage was flushed or stopped */
   SEED_DROP_ERROR,          /* could not be decoded or computed */

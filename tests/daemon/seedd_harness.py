@@ -21,7 +21,7 @@ CONFIG = """version: 1
 graphs: graphs
 runtime: run
 state: state
-results: ipc://{folder}/results
+results: {results}
 heartbeat: {{ interval: 0.1, limit: {hang} }}
 restart: {{ initial: 0.2, max: 1, healthy: 300 }}
 start-limit: 120
@@ -70,13 +70,15 @@ def is_alive(pid):
 
 
 class Daemon:
-    def __init__(self, folder, graphs, config="", hang=30, stop=20, env=None, restore_signals=True):
+    def __init__(self, folder, graphs, config="", hang=30, stop=20, env=None, restore_signals=True,
+                 results=None):
         self.folder = folder
         os.makedirs(os.path.join(folder, "graphs"), exist_ok=True)
         for name, text in graphs.items():
             self.write(name, text)
         self.config = write(os.path.join(folder, "seedd.yaml"),
-                            CONFIG.format(folder=folder, hang=hang, stop=stop) + config)
+                            CONFIG.format(results=results or f"ipc://{folder}/results", hang=hang,
+                                          stop=stop) + config)
         self.control = f"ipc://{folder}/run/control"
         self.results = f"ipc://{folder}/results"
         self.log = os.path.join(folder, "log")

@@ -157,6 +157,7 @@ def test_socket_mode(folder):
 
 def test_seedctl(folder):
     with running(folder) as daemon:
+        daemon.wait_frames("first", 1)  # until then there is no stream to tell of
         assert [g["graph"] for g in daemon.ask("list")["graphs"]] == ["first", "second"]
         assert re.search(r"^first +running +", daemon.ctl("list").stdout, re.M)
         assert "\033" not in daemon.ctl("list").stdout

@@ -166,6 +166,7 @@ def test_drops_by_kind(folder):
         subscriber = Subscriber(daemon.results)
         wait_for(lambda: one(scrape(daemon), "seed_results_sent_total", kind="embedding") > 0, "results")
         assert one(scrape(daemon), "seed_results_subscriptions") == 1
+        assert one(scrape(daemon), "seed_results_subscribers") == 1
         deaf = zmq.Context.instance().socket(zmq.SUB)
         deaf.setsockopt(zmq.LINGER, 0)
         deaf.setsockopt(zmq.RCVHWM, 1)
@@ -177,6 +178,8 @@ def test_drops_by_kind(folder):
         results = daemon.ask("status")["results"]
         assert sum(results["sent_by_kind"].values()) == results["sent"]
         assert sum(results["dropped_by_kind"].values()) == results["dropped"]
+        assert one(scrape(daemon), "seed_results_subscribers") == 2
+        assert all(n == 0 for _, n in pick(scrape(daemon), "seed_results_refusals_total"))
         deaf.close()
         subscriber.finish()
         daemon.stop()
@@ -196,7 +199,17 @@ def test_addresses(folder):
         code, text = check(f"http: {bad}\n")
         assert code == 1 and "seedd.yaml:2:7: error: 'http'" in text, (bad, text)
     assert "insecure" in check("http: 0.0.0.0:9570\n")[1]
-    assert check("http: 0.0.0.0:9570\ninsecure: true\n")[0] == 0
+    assert check("http: { endpoint: 127.0.0.1:9570 }\n") == (0, "")
+    assert check("http: { endpoint: 0.0.0.0:9570, insecure: true }\n") == (0, "")
+    # what opens the results does not open this
+    code, text = check("results: { endpoint: tcp://0.0.0.0:5570, insecure: true }\nhttp: 0.0.0.0:9570\n")
+    assert code == 1 and "seedd.yaml:3:7: error: 'http'" in text, text
+    for bad, at in (("{ endpoint: 0.0.0.0:9570, insecure: false }", "2:19: error: 'http'"),
+                    ("{ insecure: true }", "2:7: error: http: 'endpoint' is missing"),
+                    ("{ endpoint: 127.0.0.1:1, secure: no }", "error: http: unknown key 'secure'"),
+                    ("[127.0.0.1:1]", "2:7: error: 'http': expected an endpoint, or a mapping")):
+        code, text = check(f"http: {bad}\n")
+        assert code == 1 and at in text, (bad, text)
 
 
 def test_a_busy_address_is_said(folder):

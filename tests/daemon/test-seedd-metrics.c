@@ -89,6 +89,37 @@ test_samples (void)
 }
 
 static void
+test_daemon (void)
+{
+  g_autoptr (SeeddMetrics) metrics = seedd_metrics_new ();
+  g_autoptr (JsonNode) status =
+      parse ("{\"version\":\"1\",\"results\":{\"subscriptions\":3,"
+             "\"sent_by_kind\":{\"labels\":5,\"other\":0},\"subscribers\":{\"connections\":2,"
+             "\"turned_away\":4,\"failed_handshakes\":6,\"hung_up\":7,\"garbage\":8,"
+             "\"refused_subscriptions\":9}}}");
+  static const char *const lines[] = {
+    "seed_build_info{version=\"1\"} 1\n",
+    "seed_results_subscribers 2\n",
+    "seed_results_subscriptions 3\n",
+    "seed_results_sent_total{kind=\"labels\"} 5\n",
+    "seed_results_sent_total{kind=\"other\"} 0\n",
+    "seed_results_refusals_total{reason=\"connection-limit\"} 4\n",
+    "seed_results_refusals_total{reason=\"handshake\"} 6\n",
+    "seed_results_refusals_total{reason=\"hung-up\"} 7\n",
+    "seed_results_refusals_total{reason=\"garbage\"} 8\n",
+    "seed_results_refusals_total{reason=\"subscription\"} 9\n",
+  };
+  g_autofree char *text = NULL;
+
+  seedd_metrics_add_daemon (metrics, json_node_get_object (status));
+  text = seedd_metrics_to_text (metrics);
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
+    if (!strstr (text, lines[i]))
+      g_error ("%s is missing in\n%s", lines[i], text);
+  }
+}
+
+static void
 test_hostile (void)
 {
   /* names with everything the format must escape, values of the wrong types */
@@ -154,6 +185,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/seedd-metrics/histogram", test_histogram);
   g_test_add_func ("/seedd-metrics/samples", test_samples);
+  g_test_add_func ("/seedd-metrics/daemon", test_daemon);
   g_test_add_func ("/seedd-metrics/hostile", test_hostile);
   g_test_add_func ("/seedd-metrics/bounded", test_bounded);
   g_test_add_func ("/seedd-metrics/series-have-a-limit", test_series_have_a_limit);

@@ -14,6 +14,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (seedd_config_parse (config, (const char *) data, size, "/etc/seed", diagnostics)) {
     g_assert_true (config->hwm >= 1 && config->stop_limit_s > 0 && config->backoff_s > 0);
     g_assert_true (config->hang_s >= 2 * config->heartbeat_s);
+    g_assert_true (!config->results_server_key == !config->results_authorized);
+    g_assert_true (!config->remote == !config->control_server_key);
+    g_assert_true (!config->remote == !config->control_authorized);
     g_assert_true (g_path_is_absolute (config->graphs) && g_path_is_absolute (config->runtime));
   }
   errors = seed_diagnostics_to_string (diagnostics);

@@ -25,12 +25,13 @@ LIMIT = float(os.environ.get("SEED_TEST_LIMIT", "240"))  # seconds any one progr
 class Subscriber(threading.Thread):
     """Collects every message of an endpoint until stopped."""
 
-    def __init__(self, endpoint, prefix=b""):
+    def __init__(self, endpoint, prefix=b"", prepare=lambda socket: None):
         super().__init__(daemon=True)
         self.messages = []  # (topic, header, parts)
         self.socket = zmq.Context.instance().socket(zmq.SUB)
         self.socket.setsockopt(zmq.RCVHWM, 0)
         self.socket.setsockopt(zmq.SUBSCRIBE, prefix)
+        prepare(self.socket)  # with keys, for one
         self.socket.connect(endpoint)
         self.stopping = threading.Event()
         self.start()

@@ -6,7 +6,7 @@ import traceback
 
 
 class Skip(Exception):
-    """Raised by a test that cannot be run here; says what is missing."""
+    """Raised by a test that something is missing for; its text says what."""
 
 
 def main(tests):
@@ -19,8 +19,8 @@ def main(tests):
             with tempfile.TemporaryDirectory(prefix="seed-") as folder:
                 test(folder)
             print(f"ok {number} {name}", flush=True)
-        except Skip as reason:
-            print(f"ok {number} {name} # SKIP {reason}", flush=True)
+        except Skip as why:
+            print(f"ok {number} {name} # SKIP {why}", flush=True)
         except Exception:  # pylint: disable=broad-except
             failed += 1
             for line in traceback.format_exc().splitlines():

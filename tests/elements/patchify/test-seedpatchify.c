@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <gst/video/video.h>
 
+#include <seed/view-meta.h>
+
+#include "patchify/augment.h"
 #include "test-harness.h"
 
 /* --- geometry ----------------------------------------------------------------------------------
@@ -271,6 +274,80 @@ test_views (void)
   g_assert_false (g_bytes_equal (one, other));
 }
 
+static void
+test_reference_view (void)
+{
+  const gsize view = 3 * 32 * 32;
+  g_autoptr (GBytes) plain = words_of ("seedpatchify image-size=32", "a", 1);
+  g_autoptr (GBytes) crops =
+      words_of ("seedpatchify views=2 image-size=32 augment=true seed=5", "a", 1);
+  g_autoptr (GBytes) both = words_of (
+      "seedpatchify views=2 image-size=32 augment=true reference-view=true seed=5", "a", 1);
+  const guint8 *data = g_bytes_get_data (both, NULL);
+
+  g_assert_cmpmem (data, view, g_bytes_get_data (plain, NULL), view);
+  g_assert_cmpmem (data + view, view, (const guint8 *) g_bytes_get_data (crops, NULL) + view, view);
+}
+
+/* What the only buffer of @launch says of the views of its first item. */
+static SeedViewMeta
+views_of (const char *launch, guint items)
+{
+  GstHarness *h = new_harness (launch, NULL);
+  GstBuffer *out;
+  gpointer state = NULL;
+  SeedViewMeta first = { .n_views = 0 };
+  const SeedViewMeta *meta;
+  guint n = 0;
+
+  gst_harness_set_src_caps_str (h, SMALL);
+  for (guint i = 0; i < items; i++)
+    gst_harness_push (h, small_frame (7, "a", i));
+  out = gst_harness_pull (h);
+  for (; (meta = seed_buffer_iterate_view_meta (out, &state)); n++) {
+    g_assert_cmpuint (meta->item, ==, n);
+    if (n == 0)
+      first = *meta;
+  }
+  g_assert_true (n == items || first.n_views == 0);
+  gst_buffer_unref (out);
+  gst_harness_teardown (h);
+  return first;
+}
+
+static void
+assert_view (const SeedView *view, double x, double y, double width, double height)
+{
+  g_assert_cmpfloat_with_epsilon (view->x, x, 1e-9);
+  g_assert_cmpfloat_with_epsilon (view->y, y, 1e-9);
+  g_assert_cmpfloat_with_epsilon (view->width, width, 1e-9);
+  g_assert_cmpfloat_with_epsilon (view->height, height, 1e-9);
+}
+
+static void
+test_views_are_described (void)
+{
+  SeedViewMeta meta =
+      views_of ("seedpatchify views=2 batch=3 image-size=32 augment=true reference-view=true", 3);
+  const SeedBox region = { 0, 0, 40, 30 };
+  SeedAugment drawn;
+
+  g_assert_cmpuint (meta.n_views, ==, 2);
+  assert_view (&meta.views[0], 0, 0, 1, 1);
+  g_assert_false (meta.views[0].flip);
+  seed_augment_draw (&drawn, 0, "a", 0, 1, &region, 1);
+  assert_view (&meta.views[1], drawn.crop.x0 / 40, drawn.crop.y0 / 30,
+      (drawn.crop.x1 - drawn.crop.x0) / 40, (drawn.crop.y1 - drawn.crop.y0) / 30);
+  g_assert_cmpint (meta.views[1].flip, ==, drawn.flip);
+
+  meta = views_of ("seedpatchify views=2 image-size=32 fit=crop", 1);
+  assert_view (&meta.views[1], 5. / 42, 0, 32. / 42, 1); /* of floor (32 * 4/3) columns */
+  meta = views_of ("seedpatchify views=2 image-size=32 fit=letterbox", 1); /* 24 of 32 rows */
+  assert_view (&meta.views[1], 0, -1. / 6, 1, 4. / 3);
+  meta = views_of ("seedpatchify image-size=32", 1);
+  g_assert_cmpuint (meta.n_views, ==, 0);
+}
+
 /* --- queries, events ---------------------------------------------------------------------------
  */
 
@@ -352,6 +429,8 @@ main (int argc, char **argv)
   g_test_add_func ("/seedpatchify/colorimetry", test_colorimetry);
   g_test_add_func ("/seedpatchify/bad-frames", test_bad_frames);
   g_test_add_func ("/seedpatchify/views", test_views);
+  g_test_add_func ("/seedpatchify/reference-view", test_reference_view);
+  g_test_add_func ("/seedpatchify/views-are-described", test_views_are_described);
   g_test_add_func ("/seedpatchify/latency", test_latency);
   g_test_add_func ("/seedpatchify/events-pass", test_events_pass);
   g_test_add_func ("/seedpatchify/launch", test_launch);

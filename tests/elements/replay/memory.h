@@ -39,15 +39,34 @@ new_frame (const char *stream, guint64 number, gsize n_pixels)
   return frame;
 }
 
+/* Texts of several lengths, so that what follows them lies anywhere; NULL: none. */
+static inline GBytes *
+new_captions (guint64 number)
+{
+  g_autofree char *second = g_strnfill (number % 9 + 1, 'x');
+  g_autoptr (GByteArray) texts = g_byte_array_new ();
+
+  if (number % 3 == 0)
+    return NULL;
+  g_byte_array_append (texts, (const guint8 *) "na\xc3\xafve", sizeof "na\xc3\xafve");
+  g_byte_array_append (texts, (const guint8 *) second, (guint) strlen (second) + 1);
+  return g_byte_array_free_to_bytes (g_steal_pointer (&texts));
+}
+
 /* One live frame, from offer to the frames due after it: appended to @drawn as stream and number
  * when that is not NULL. */
 static inline void
 live_frame (SeedReplay *replay, const char *stream, guint64 number, gsize n_pixels, GString *drawn)
 {
+  /* tests of capacity count on frames without */
+  gboolean told = n_pixels > PIXELS && n_pixels < 2 * PIXELS;
+  g_autoptr (GBytes) captions = told ? new_captions (number) : NULL;
   const SeedRemembered *due;
 
-  if (seed_replay_offer (replay, stream, n_pixels)) {
+  if (seed_replay_offer (replay, stream, n_pixels + (captions ? g_bytes_get_size (captions) : 0))) {
     SeedRemembered frame = new_frame (stream, number, n_pixels);
+
+    frame.captions = g_steal_pointer (&captions);
 
     seed_replay_store (replay, &frame);
   }

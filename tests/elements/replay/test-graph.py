@@ -68,6 +68,9 @@ def test_deterministic_twice(folder):
     mix = first[2]
     frames = len(first[1])  # one embedding for each that was decoded
     live, replayed = mix["stats"]["live"], mix["stats"]["replayed"]
+    # a batch has two live frames or more: the follower is a batch of frames behind, not half the run
+    newest = max(e[2] for e in first[1])
+    assert newest >= 0.4 * frames, (newest, frames)
     held = mix["stats"]["held"]
     assert live == frames, (live, frames)
     assert held == 24 and set(mix["stats"]["streams"]) == set(CLIPS), mix["stats"]
@@ -134,7 +137,18 @@ def test_stride_counts_what_it_leaves_out(folder):
         assert entry["dropped"]["stride"] == entry["in"] - entry["out"], (stream, entry)
 
 
+def test_stride_follows_the_student(folder):
+    """The student's agreement finds its way up through patchify, queues and forks."""
+    run = Run(folder, learn_graph(
+        folder, "stride: auto, live-share: 1, min-stride: 1, max-stride: 4, agree: 0")).finish()
+    assert_ledger_adds_up(run.stats)
+    reports = [m[1]["data"] for m in of_kind(run.messages, "train")]
+    assert reports and all(0 <= r["agreement"] <= 1 for r in reports), reports[:3]
+    strides = {s: v["stride"] for s, v in stage(run.stats, "mix")["stats"]["streams"].items()}
+    assert set(strides.values()) == {4}, strides
+
+
 if __name__ == "__main__":
     tap.main([test_deterministic_twice, test_killed_run_remembers, test_check_leaves_no_file,
               test_broken_spool_named, test_deterministic_refuses_timing,
-              test_stride_counts_what_it_leaves_out])
+              test_stride_counts_what_it_leaves_out, test_stride_follows_the_student])

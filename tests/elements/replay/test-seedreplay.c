@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/event.h"
+#include "core/caption-meta.h"
 #include "harness.h"
 
 /* core/event.c is the plugin's own; its events by hand. */
@@ -330,6 +331,37 @@ test_refused_caps (void)
   gst_harness_teardown (h);
 }
 
+/* What an image is said to show is remembered with it. */
+static void
+test_captions_survive (void)
+{
+  static const char *const said[] = { "a grey thing", "na\xc3\xafve noise" };
+  GstHarness *h = new_harness ("seedreplay warm-up=2 seed=3", SMALL);
+  GstBuffer *buffer;
+  guint n = 0;
+
+  for (guint i = 0; i < 6; i++) {
+    buffer = new_frame (40 * 32, "a", i);
+    seed_buffer_add_captions (buffer, 0, said, i % 2 ? 2 : 0);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+  }
+  while ((buffer = gst_harness_try_pull (h))) {
+    const SeedStreamMeta *meta = meta_of (buffer);
+    const SeedCaptionMeta *captions = seed_buffer_get_caption_meta (buffer, 0);
+
+    g_assert_true ((captions != NULL) == (meta->frame % 2 == 1));
+    if (captions) {
+      g_assert_cmpuint (captions->n_captions, ==, 2);
+      g_assert_cmpstr (captions->captions[0], ==, said[0]);
+      g_assert_cmpstr (captions->captions[1], ==, said[1]);
+      n += meta->repeat > 0;
+    }
+    gst_buffer_unref (buffer);
+  }
+  g_assert_cmpuint (n, >, 0);
+  gst_harness_teardown (h);
+}
+
 /* Smaller than its caps say: dropped, counted, and the next is fine. */
 static void
 test_bad_frame (void)
@@ -395,6 +427,7 @@ main (int argc, char **argv)
   g_test_add_func ("/seedreplay/warm-up-then-half", test_warm_up_then_half);
   g_test_add_func ("/seedreplay/meta-survives", test_meta_survives);
   g_test_add_func ("/seedreplay/repeats-are-cropped-anew", test_repeats_are_cropped_anew);
+  g_test_add_func ("/seedreplay/captions-survive", test_captions_survive);
   g_test_add_func ("/seedreplay/without-meta", test_without_meta);
   g_test_add_func ("/seedreplay/reproducible", test_reproducible);
   g_test_add_func ("/seedreplay/duplicates", test_duplicates);

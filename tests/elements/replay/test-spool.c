@@ -91,6 +91,8 @@ assert_same (const SeedReplay *a, const SeedReplay *b)
     g_assert_cmpuint (x->mark, ==, y->mark);
     g_assert_cmpstr (x->format, ==, y->format);
     g_assert_true (g_bytes_equal (x->pixels, y->pixels));
+    g_assert_true ((x->captions == NULL) == (y->captions == NULL));
+    g_assert_true (!x->captions || g_bytes_equal (x->captions, y->captions));
     g_assert_cmpmem (&x->signature, sizeof x->signature, &y->signature, sizeof y->signature);
   }
   for (guint i = 0; i < seed_replay_n_streams (a); i++) {

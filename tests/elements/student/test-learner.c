@@ -15,6 +15,10 @@ typedef struct {
   guint8 words[2 * B * WORDS * 3 * 8 * 8];
   float target[B * B];
   real summary[2][2 * B * D], tokens[2 * B * WORDS * DT], captions[B * TEXT];
+  real *ema;
+  SeedAnchorsView views[2 * B];
+  guint64 frames[B];
+  SeedAnchorTermBatch anchors;
   SeedDistilTarget targets[2];
   SeedLearnerBatch batch;
   SeedLearnerReport report;
@@ -34,6 +38,14 @@ fill_batch (Net *net, SeedRng *rng)
   fill_normal (rng, net->summary[1], 2 * B * D, 1);
   fill_normal (rng, net->tokens, 2 * B * WORDS * DT, 1);
   fill_normal (rng, net->captions, B * TEXT, 1);
+  net->ema = seed_reals_new (net->params.total);
+  fill_normal (rng, net->ema, net->params.total, 0.3);
+  for (guint i = 0; i < B; i++) {
+    net->frames[i] = seed_rng_next (rng);
+    net->views[2 * i] = (SeedAnchorsView){ 0, 0, 1, 1, FALSE };
+    net->views[2 * i + 1] = (SeedAnchorsView){ 0.1 * i, 0.2, 0.6, 0.8, i == 1 };
+  }
+  net->anchors = (SeedAnchorTermBatch){ net->ema, net->views, net->frames, net->frames };
   net->targets[0] = (SeedDistilTarget){ net->summary[0], net->tokens };
   net->targets[1] = (SeedDistilTarget){ net->summary[1], NULL };
   net->batch = (SeedLearnerBatch){ .b = B, .words = net->words };
@@ -60,6 +72,9 @@ net_new (SeedObjective objective)
                                               .std = { 1, 1, 1 } },
     .embed_dim = E };
   net->config.objective = objective;
+  net->config.shape.anchors = (objective & SEED_OBJECTIVE_ANCHORS) != 0;
+  net->config.anchors.min_frames = B;
+  net->config.w_anchor = 1.1;
   net->config.queue_size = 5;
   net->config.n_classes = CLASSES;
   net->config.text_dim = TEXT;
@@ -95,6 +110,7 @@ net_free (Net *net)
   seed_params_clear (&net->params);
   g_aligned_free (net->values);
   g_aligned_free (net->grads);
+  g_aligned_free (net->ema);
   g_free (net);
 }
 
@@ -118,15 +134,24 @@ total (gpointer data)
 }
 
 static void
-check_all (Net *net)
+check_some (Net *net, guint of_each)
 {
   g_assert_true (run (net, net->grads));
   for (guint p = 0; p < net->params.n; p++) {
     const SeedParam *param = &net->params.items[p];
 
+    if (g_str_equal (param->name, "anchors"))
+      continue; /* the assignment, a constant of the loss, moves with them: see test-anchor-term.c
+                 */
     check_gradient (param->name, net->values + param->offset, net->grads + param->offset,
-        param->size, 1 + param->size / 24, total, net);
+        param->size, 1 + param->size / of_each, total, net);
   }
+}
+
+static void
+check_all (Net *net)
+{
+  check_some (net, 24);
 }
 
 static void
@@ -148,6 +173,60 @@ test_everything (void)
   g_assert_cmpuint (report->n_labelled, ==, 2);
   g_assert_cmpuint (report->n_captioned, ==, 2);
   g_assert_true (isnan (report->teachers[1].tokens));
+  net_free (net);
+}
+
+/* Anchors beside everything else: one network, the sum of the gradients. */
+static void
+test_everything_and_anchors (void)
+{
+  Net *net = net_new (SEED_OBJECTIVE_DISTIL | SEED_OBJECTIVE_LABELS | SEED_OBJECTIVE_ANCHORS);
+
+  net->batch.target = net->target;
+  net->batch.teachers = net->targets;
+  net->batch.labels = labels;
+  net->batch.anchors = &net->anchors;
+  check_some (net, 4);
+  g_assert_cmpuint (net->report.anchor_losses.n_matched, >, 0);
+  g_assert_false (net->report.anchors_refused);
+  net_free (net);
+}
+
+static void
+test_anchors_alone (void)
+{
+  Net *net = net_new (SEED_OBJECTIVE_ANCHORS);
+  const SeedLearnerReport *report = &net->report;
+
+  net->batch.anchors = &net->anchors;
+  check_some (net, 4);
+  g_assert_cmpfloat_with_epsilon (report->total, 1.1 * report->anchors, 1e-9);
+  g_assert_true (isnan (report->similarity) && isnan (report->agreement));
+  net->frames[1] = net->frames[0]; /* one frame less */
+  g_assert_false (run (net, NULL));
+  g_assert_true (report->anchors_refused && isnan (report->anchors));
+  net_free (net);
+}
+
+/* A student that is as its teachers say agrees fully, one that is the opposite not at all. */
+static void
+test_agreement (void)
+{
+  Net *net = net_new (SEED_OBJECTIVE_DISTIL);
+  SeedLearnerReport report;
+
+  net->batch.target = net->target;
+  run (net, NULL);
+  report = net->report;
+  g_assert_cmpfloat_with_epsilon (report.agreement, exp (-report.similarity / 2), 1e-12);
+  net->batch.teachers = net->targets;
+  run (net, NULL);
+  report = net->report;
+  g_assert_cmpfloat_with_epsilon (report.agreement,
+      (exp (-report.similarity / 2) + CLAMP (1 - report.teachers[0].summary, 0, 1) +
+          CLAMP (1 - report.teachers[1].summary, 0, 1)) /
+          3,
+      1e-12);
   net_free (net);
 }
 
@@ -213,6 +292,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/learner/everything", test_everything);
+  g_test_add_func ("/learner/everything-and-anchors", test_everything_and_anchors);
+  g_test_add_func ("/learner/anchors-alone", test_anchors_alone);
+  g_test_add_func ("/learner/agreement", test_agreement);
   g_test_add_func ("/learner/total", test_total);
   g_test_add_func ("/learner/target-alone", test_target_alone);
   g_test_add_func ("/learner/teachers-alone", test_teachers_alone);

@@ -257,12 +257,13 @@ test_names (void)
   static const struct {
     const char *text, *says;
   } bad[] = { { "", "empty" }, { "distill", "unknown objective 'distill'" },
-    { "distil+", "unknown objective ''" }, { "labels+labels", "twice" },
-    { "distil+anchors", "not in this build" } };
+    { "distil+", "unknown objective ''" }, { "labels+labels", "twice" } };
   SeedObjective objective = 0;
 
   g_assert_true (seed_objective_parse ("captions", &objective, NULL));
   g_assert_cmpuint (objective, ==, SEED_OBJECTIVE_CAPTIONS);
+  g_assert_true (seed_objective_parse ("distil+anchors", &objective, NULL));
+  g_assert_cmpuint (objective, ==, SEED_OBJECTIVE_DISTIL | SEED_OBJECTIVE_ANCHORS);
   g_assert_true (seed_objective_parse ("labels + distil", &objective, NULL));
   g_assert_cmpuint (objective, ==, SEED_OBJECTIVE_LABELS | SEED_OBJECTIVE_DISTIL);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {

@@ -7,6 +7,7 @@
 #include <seed/stream-meta.h>
 #include <string.h>
 
+#include "nn/backend.h"
 #include "remove-tree.h"
 
 #define BATCH 4
@@ -150,6 +151,27 @@ test_learns (void)
   g_assert_cmpfloat (first[0], !=, other[0]);
 }
 
+/* Products in bfloat16 bend the curve by no more than two parts in a hundred. */
+static void
+test_bfloat16 (void)
+{
+  double exact[12], rounded[12], sum = 0, difference = 0;
+
+  if (!seed_backend_choose (NULL, "bfloat16", FALSE, NULL, NULL)) {
+    g_test_skip ("no backend multiplies in bfloat16 here");
+    return;
+  }
+  run_steps ("seed=7 lr=0.00005 precision=float32", exact, G_N_ELEMENTS (exact));
+  run_steps ("seed=7 lr=0.00005 precision=bfloat16", rounded, G_N_ELEMENTS (rounded));
+  g_assert_cmpfloat (rounded[11], !=, exact[11]);
+  for (guint i = 0; i < G_N_ELEMENTS (exact); i++) {
+    g_test_message ("step %u: %g, %g", i + 1, exact[i], rounded[i]);
+    sum += exact[i];
+    difference += fabs (rounded[i] - exact[i]);
+  }
+  g_assert_cmpfloat (difference, <, 0.02 * sum);
+}
+
 static void
 test_drops_are_counted (void)
 {
@@ -289,6 +311,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   gst_object_unref (gst_plugin_load_by_name ("seed"));
   g_test_add_func ("/student/learns", test_learns);
+  g_test_add_func ("/student/bfloat16", test_bfloat16);
   g_test_add_func ("/student/drops-are-counted", test_drops_are_counted);
   g_test_add_func ("/student/pairs-by-batch-number", test_pairs_by_batch_number);
   g_test_add_func ("/student/ends-after-steps", test_ends_after_steps);

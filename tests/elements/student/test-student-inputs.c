@@ -469,7 +469,9 @@ static void
 test_refusals (void)
 {
   assert_fails ("objective=distill", "unknown objective 'distill'");
-  assert_fails ("objective=distil+anchors", "not in this build");
+  assert_fails ("objective=anchors w-anchor=0", "w-anchor above 0");
+  assert_fails ("objective=captions", "needs a text model");
+  assert_fails ("objective=captions text-model=/nonexistent", "/nonexistent");
   assert_fails ("objective=labels", "classes");
   assert_fails ("objective=labels classes=4 precision=int8", "int8 is for models that do not");
   assert_fails ("precision=half", "precision \"half\" is not known");

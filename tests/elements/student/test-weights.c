@@ -75,6 +75,31 @@ test_in_step (void)
     g_assert_cmpuint (next_step (follower), ==, expected[i]);
 }
 
+/* Behind a memory: batches of four with two or three live frames. A version is due a batch of
+ * frames after its batch began, whatever the learner is through with by then. */
+static void
+test_in_step_behind_a_memory (void)
+{
+  static const guint live[] = { 4, 2, 2, 3, 0, 2 };
+  static const guint64 expected[] = { 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 6 };
+
+  for (guint ahead = 0; ahead < 2; ahead++) {
+    g_autoptr (SeedWeightsHub) hub = open_hub ();
+    g_autoptr (SeedWeightsFollower) follower = seed_weights_follower_new (hub, TRUE);
+    guint done = 0, began = 0;
+
+    seed_weights_hub_set_batch (hub, 4);
+    for (guint frame = 0; frame < 15; frame++) {
+      /* far ahead, or no further than it must be */
+      while (done < G_N_ELEMENTS (live) && (ahead == 0 || began + 4 <= frame)) {
+        advance (hub, live[done], done + 1);
+        began += live[done++];
+      }
+      g_assert_cmpuint (next_step (follower), ==, expected[frame]);
+    }
+  }
+}
+
 typedef struct {
   SeedWeightsFollower *follower;
   guint64 steps[7];
@@ -143,6 +168,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/weights/latest", test_latest);
   g_test_add_func ("/weights/in-step", test_in_step);
+  g_test_add_func ("/weights/in-step-behind-a-memory", test_in_step_behind_a_memory);
   g_test_add_func ("/weights/in-step-waits", test_in_step_waits);
   g_test_add_func ("/weights/interrupt", test_interrupt);
   return g_test_run ();
