@@ -4,6 +4,11 @@
 #include <seed/pool.h>
 
 #define MAX_THREADS 256
+/*
+ * How long a thread looks for the next region before it sleeps. Those of one forward pass follow
+ * each other in less, and to wake a thread takes about as long.
+ */
+#define SPIN_US 50
 
 static struct {
   GMutex lock;
@@ -20,8 +25,8 @@ static struct {
   gpointer data;
   guint n_tasks;
   gint next_task;
-  guint64 generation;
-  guint n_inside; /* workers that may still touch the region */
+  gint generation; /* atomic, as n_inside: written under the lock, watched without */
+  gint n_inside;   /* workers that may still touch the region */
 } pool;
 
 static guint
@@ -46,31 +51,61 @@ take_tasks (SeedPoolFunc func, gpointer data, guint n_tasks)
   }
 }
 
+static inline void
+relax (void)
+{
+#ifdef __x86_64__
+  __builtin_ia32_pause ();
+#elif defined __aarch64__
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Returns when *@word is no longer (@changed) or is at last (otherwise) @value, or after a while. */
+static void
+spin (const gint *word, gint value, gboolean changed)
+{
+  gint64 end = g_get_monotonic_time () + SPIN_US;
+
+  do {
+    for (guint i = 0; i < 16; i++) {
+      if ((g_atomic_int_get (word) != value) == changed)
+        return;
+      relax ();
+    }
+  } while (g_get_monotonic_time () < end);
+}
+
 static gpointer
 worker (gpointer unused)
 {
-  guint64 seen = 0;
+  gint seen = 0;
 
-  g_mutex_lock (&pool.lock);
   for (;;) {
     SeedPoolFunc func;
     gpointer data;
     guint n_tasks;
 
-    while (pool.generation == seen || !pool.func)
+    spin (&pool.generation, seen, TRUE);
+    g_mutex_lock (&pool.lock);
+    while (pool.generation == seen)
       g_cond_wait (&pool.work, &pool.lock);
     seen = pool.generation;
     func = pool.func;
     data = pool.data;
     n_tasks = pool.n_tasks;
-    pool.n_inside++;
+    if (func)
+      g_atomic_int_inc (&pool.n_inside);
     g_mutex_unlock (&pool.lock);
+    if (!func) /* over before this thread came */
+      continue;
 
     take_tasks (func, data, n_tasks);
 
     g_mutex_lock (&pool.lock);
-    if (--pool.n_inside == 0)
+    if (g_atomic_int_dec_and_test (&pool.n_inside))
       g_cond_signal (&pool.done);
+    g_mutex_unlock (&pool.lock);
   }
   return NULL;
 }
@@ -133,7 +168,7 @@ seed_pool_run (guint n_tasks, SeedPoolFunc func, gpointer data)
     pool.func = func;
     pool.data = data;
     pool.n_tasks = n_tasks;
-    pool.generation++;
+    g_atomic_int_inc (&pool.generation);
     g_cond_broadcast (&pool.work);
   }
   g_mutex_unlock (&pool.lock);
@@ -142,7 +177,12 @@ seed_pool_run (guint n_tasks, SeedPoolFunc func, gpointer data)
 
   g_mutex_lock (&pool.lock);
   pool.func = NULL; /* late workers stay out */
-  while (pool.n_inside > 0)
+  if (pool.n_inside > 0) {
+    g_mutex_unlock (&pool.lock);
+    spin (&pool.n_inside, 0, FALSE);
+    g_mutex_lock (&pool.lock);
+  }
+  while (g_atomic_int_get (&pool.n_inside) > 0)
     g_cond_wait (&pool.done, &pool.lock);
   pool.serving++;
   g_cond_broadcast (&pool.turn);

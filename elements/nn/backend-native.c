@@ -25,13 +25,33 @@ struct _SeedPackedLinear {
 };
 
 #define ALIGN 64
-#define MAX_ROWS 96    /* that are packed at a time: they should stay in L2 */
-#define MAX_DEPTH 1024 /* units along k at a time, of a gemm that packs both factors */
-#define MAX_COLUMNS 256
-#define QUERY_ROWS 48
+#define QUERY_ROWS 64
 #define TASKS_PER_THREAD 2
 /* Multiply-adds that are not worth waking another thread for. */
 #define SERIAL_WORK (1u << 19)
+
+/* How much is packed at a time: what is used again should stay in L2. */
+typedef struct {
+  guint rows;           /* of the left factor */
+  guint depth, columns; /* units along k and columns, of a gemm that packs both factors */
+  guint align;          /* of rows */
+} Blocks;
+
+/* Lines are multiplied so much faster that weights must be read less often. */
+static const Blocks strip_blocks = { 112, 1024, 256, 1 }, line_blocks = { 1024, 256, 768, 32 };
+
+/* By a table that knows nothing else. */
+static gboolean
+wants_lines (SeedPrecision precision)
+{
+  return precision != SEED_PRECISION_FLOAT32 && seed_tiles_get ()->takes_lines[precision];
+}
+
+static const Blocks *
+blocks_for (SeedPrecision precision)
+{
+  return wants_lines (precision) ? &line_blocks : &strip_blocks;
+}
 
 /* Weights */
 
@@ -153,10 +173,43 @@ pack_strips (SeedPrecision precision, SeedRowsType type, const void *x, gsize st
   }
 }
 
-static gsize
-linear_scratch_size (const SeedPackedLinear *packed)
+/*
+ * Whether rows are lines as they lie there. Floats a multiple of a page apart would all want the
+ * same places of the nearest cache.
+ */
+static gboolean
+are_lines (SeedPrecision precision, SeedRowsType type, gsize stride, gsize k)
 {
-  return (2 * packed->units * sizeof (guint32) + sizeof (float)) * MAX_ROWS + 3 * ALIGN;
+  if (!seed_tiles_get ()->takes_lines[precision])
+    return FALSE;
+  if (precision == SEED_PRECISION_FLOAT32)
+    return stride % 1024 != 0;
+  return type == SEED_ROWS_BF16 && k % (2 * SEED_TILE_UNITS) == 0 && stride % 2 == 0;
+}
+
+/* Makes @x [tile->m, k] the left factor of @tile, in @space for so many units if need be. */
+static void
+take_left (SeedPrecision precision, SeedTile *tile, SeedRowsType type, const void *x, gsize stride,
+    gsize k, guint32 *space)
+{
+  tile->a = space;
+  tile->lines = TRUE;
+  if (are_lines (precision, type, stride, k)) {
+    tile->a = x;
+    tile->a_stride = stride / seed_tile_unit (precision);
+  } else if (wants_lines (precision)) {
+    seed_tiles_get ()->line_rows (type, x, stride, tile->m, k, space);
+    tile->a_stride = tile->units;
+  } else {
+    tile->lines = FALSE;
+    pack_strips (precision, type, x, stride, tile->m, k, space);
+  }
+}
+
+static gsize
+linear_scratch_size (const SeedPackedLinear *packed, gsize rows)
+{
+  return (2 * packed->units * sizeof (guint32) + sizeof (float)) * rows + 3 * ALIGN;
 }
 
 /* @y points at the columns that @tile's panels make. */
@@ -165,7 +218,7 @@ linear_block (const SeedPackedLinear *packed, SeedTile *tile, const void *x, gsi
     SeedRowsType x_type, char *scratch)
 {
   const SeedTiles *tiles = seed_tiles_get ();
-  guint32 *strips = seed_scratch_take (&scratch, tile->m * packed->units * sizeof *strips);
+  guint32 *space = seed_scratch_take (&scratch, tile->m * packed->units * sizeof *space);
 
   if (packed->precision == SEED_PRECISION_INT8) {
     gsize stride = packed->units * sizeof (guint32);
@@ -173,12 +226,17 @@ linear_block (const SeedPackedLinear *packed, SeedTile *tile, const void *x, gsi
     float *scale = seed_scratch_take (&scratch, tile->m * sizeof *scale);
 
     tiles->quantise (x_type, x, x_stride, tile->m, packed->in, bytes, stride, scale);
-    pack_strips (packed->precision, x_type, bytes, stride, tile->m, packed->in, strips);
     tile->row_scale = scale;
+    if (wants_lines (SEED_PRECISION_INT8)) {
+      tile->a = (const guint32 *) bytes;
+      tile->lines = TRUE;
+      tile->a_stride = packed->units;
+    } else {
+      take_left (SEED_PRECISION_INT8, tile, x_type, bytes, stride, packed->in, space);
+    }
   } else {
-    pack_strips (packed->precision, x_type, x, x_stride, tile->m, packed->in, strips);
+    take_left (packed->precision, tile, x_type, x, x_stride, packed->in, space);
   }
-  tile->a = strips;
   tiles->multiply[packed->precision](tile);
 }
 
@@ -187,11 +245,12 @@ static void
 linear_part (const SeedPackedLinear *packed, const void *x, gsize x_stride, SeedRange rows,
     SeedRange columns, const SeedEpilogue *e, void *y, gsize y_stride)
 {
-  char *scratch = seed_scratch (linear_scratch_size (packed));
-  guint n_blocks = (guint) ((rows.n + MAX_ROWS - 1) / MAX_ROWS);
+  const Blocks *blocks = blocks_for (packed->precision);
+  guint n_blocks = (guint) ((rows.n + blocks->rows - 1) / blocks->rows);
+  char *scratch = seed_scratch (linear_scratch_size (packed, MIN (rows.n, blocks->rows)));
 
   for (guint b = 0; b < n_blocks; b++) {
-    SeedRange part = seed_split (rows.n, n_blocks, b, 1);
+    SeedRange part = seed_split (rows.n, n_blocks, b, blocks->align);
     gsize row = rows.begin + part.begin;
     SeedTile tile = { .b = packed->panels + columns.begin * packed->units,
       .m = (guint) part.n,
@@ -228,10 +287,11 @@ typedef struct {
 
 /* By rows while they fill a strip, since then each row is packed once; the rest by columns. */
 static Grid
-grid_for (guint m, guint n, gsize k, guint tasks_per_thread)
+grid_for (SeedPrecision precision, guint m, guint n, gsize k, guint tasks_per_thread)
 {
   guint threads = seed_pool_n_threads ();
-  guint n_tasks = threads * tasks_per_thread, most = (m + SEED_TILE_ROWS - 1) / SEED_TILE_ROWS;
+  guint strip = wants_lines (precision) ? line_blocks.align : SEED_TILE_ROWS;
+  guint n_tasks = threads * tasks_per_thread, most = (m + strip - 1) / strip;
   guint panels = (n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS;
   Grid grid = { 1, 1 };
 
@@ -258,7 +318,8 @@ static void
 linear_task (guint task, gpointer data)
 {
   const Linear *l = data;
-  SeedRange rows = seed_split (l->m, l->grid.rows, task / l->grid.columns, 1);
+  SeedRange rows = seed_split (
+      l->m, l->grid.rows, task / l->grid.columns, blocks_for (l->packed->precision)->align);
   SeedRange columns =
       seed_split (l->packed->out, l->grid.columns, task % l->grid.columns, SEED_TILE_COLUMNS);
 
@@ -271,7 +332,7 @@ linear (const SeedPackedLinear *packed, const void *x, gsize x_stride, guint m,
     const SeedEpilogue *epilogue, void *y, gsize y_stride)
 {
   Linear region = { packed, x, x_stride, m, epilogue, y, y_stride,
-    grid_for (m, packed->out, packed->in, TASKS_PER_THREAD) };
+    grid_for (packed->precision, m, packed->out, packed->in, TASKS_PER_THREAD) };
 
   seed_pool_run (region.grid.rows * region.grid.columns, linear_task, &region);
 }
@@ -307,35 +368,44 @@ pack_b (
         (guint) MIN (SEED_TILE_COLUMNS, columns.n - j), depth.n, panels, SEED_TILE_COLUMNS);
 }
 
-/* Strips; or, of what is transposed, whole rows of memory as one. */
+/* Strips or lines; or, of what is transposed, whole rows of memory as one strip. */
 static void
-pack_a (
-    SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange depth, guint32 *strips)
+pack_a (SeedPrecision precision, const SeedGemm *g, SeedRange rows, SeedRange depth, SeedTile *tile,
+    guint32 *space)
 {
+  const SeedTiles *tiles = seed_tiles_get ();
   const void *a = factor (g->a_type, g->a, g->stride_a, g->transpose_a, rows.begin, depth.begin);
 
-  if (g->transpose_a)
-    seed_tiles_get ()->pack_columns (
-        precision, g->a_type, a, g->stride_a, (guint) rows.n, depth.n, strips, (guint) rows.n);
-  else
-    pack_strips (precision, g->a_type, a, g->stride_a, (guint) rows.n, depth.n, strips);
+  if (!g->transpose_a) {
+    take_left (precision, tile, g->a_type, a, g->stride_a, depth.n, space);
+    return;
+  }
+  tile->a = space;
+  if (wants_lines (precision)) {
+    tiles->line_columns (g->a_type, a, g->stride_a, (guint) rows.n, depth.n, space);
+    tile->lines = TRUE;
+    tile->a_stride = tile->units;
+  } else {
+    tiles->pack_columns (
+        precision, g->a_type, a, g->stride_a, (guint) rows.n, depth.n, space, (guint) rows.n);
+    tile->a_stride = rows.n;
+  }
 }
 
 /* All rows by the columns and the depth that @panels hold. */
 static void
 gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRange depth,
-    const guint32 *panels, guint32 *strips)
+    const guint32 *panels, guint32 *space)
 {
-  guint n_blocks = (g->m + MAX_ROWS - 1) / MAX_ROWS;
+  const Blocks *blocks = blocks_for (precision);
+  guint n_blocks = (g->m + blocks->rows - 1) / blocks->rows;
 
   for (guint b = 0; b < n_blocks; b++) {
-    SeedRange rows = seed_split (g->m, n_blocks, b, 1);
-    SeedTile tile = { .a = strips,
-      .b = panels,
+    SeedRange rows = seed_split (g->m, n_blocks, b, blocks->align);
+    SeedTile tile = { .b = panels,
       .m = (guint) rows.n,
       .n = (guint) columns.n,
       .units = seed_tile_units (precision, depth.n),
-      .a_stride = g->transpose_a ? rows.n : 0,
       .c = (void *) seed_rows_at (g->c_type, g->c, rows.begin * g->stride_c + columns.begin),
       .c_type = g->c_type,
       .c_stride = g->stride_c,
@@ -344,7 +414,7 @@ gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRa
     tile.panel_stride = tile.units * SEED_TILE_COLUMNS;
     if (depth.begin > 0 || g->beta != 0)
       tile.residual = tile.c;
-    pack_a (precision, g, rows, depth, strips);
+    pack_a (precision, g, rows, depth, &tile, space);
     seed_tiles_get ()->multiply[precision](&tile);
   }
 }
@@ -352,25 +422,28 @@ gemm_rows (SeedPrecision precision, const SeedGemm *g, SeedRange columns, SeedRa
 static void
 gemm_part (SeedPrecision precision, const SeedGemm *g)
 {
+  const Blocks *blocks = blocks_for (precision);
   /* what is rounded cannot be added to */
   gsize max_depth =
-      g->c_type == SEED_ROWS_REAL ? MIN (g->k, MAX_DEPTH * seed_tile_unit (precision)) : g->k;
+      g->c_type == SEED_ROWS_REAL ? MIN (g->k, blocks->depth * seed_tile_unit (precision)) : g->k;
   guint n_depths = (guint) ((g->k + max_depth - 1) / max_depth);
-  guint n_columns = (g->n + MAX_COLUMNS - 1) / MAX_COLUMNS;
+  guint n_columns = (g->n + blocks->columns - 1) / blocks->columns;
   gsize panels_size =
-      seed_tile_panels_size (precision, max_depth, MIN (g->n, MAX_COLUMNS)) * sizeof (guint32);
-  gsize strips_size = MAX_ROWS * seed_tile_units (precision, max_depth) * sizeof (guint32);
-  char *scratch = seed_scratch (panels_size + strips_size + 2 * ALIGN);
+      seed_tile_panels_size (precision, max_depth, MIN (g->n, blocks->columns)) * sizeof (guint32);
+  gsize left_size =
+      MIN (g->m, blocks->rows) * seed_tile_units (precision, max_depth) * sizeof (guint32);
+  char *scratch = seed_scratch (panels_size + left_size + 2 * ALIGN);
   guint32 *panels = seed_scratch_take (&scratch, panels_size);
-  guint32 *strips = seed_scratch_take (&scratch, strips_size);
+  guint32 *left = seed_scratch_take (&scratch, left_size);
 
   for (guint c = 0; c < n_columns; c++)
     for (guint d = 0; d < n_depths; d++) {
-      SeedRange columns = { (gsize) c * MAX_COLUMNS, MIN (MAX_COLUMNS, g->n - c * MAX_COLUMNS) };
+      SeedRange columns = { (gsize) c * blocks->columns,
+        MIN (blocks->columns, g->n - c * blocks->columns) };
       SeedRange depth = { d * max_depth, MIN (max_depth, g->k - d * max_depth) };
 
       pack_b (precision, g, columns, depth, panels);
-      gemm_rows (precision, g, columns, depth, panels, strips);
+      gemm_rows (precision, g, columns, depth, panels, left);
     }
 }
 
@@ -392,7 +465,8 @@ gemm_task (guint task, gpointer data)
 {
   const Gemm *region = data;
   SeedGemm part = *region->gemm;
-  SeedRange rows = seed_split (part.m, region->grid.rows, task / region->grid.columns, 1);
+  SeedRange rows = seed_split (part.m, region->grid.rows, task / region->grid.columns,
+      blocks_for (region->precision)->align);
   SeedRange columns =
       seed_split (part.n, region->grid.columns, task % region->grid.columns, SEED_TILE_COLUMNS);
 
@@ -411,9 +485,9 @@ gemm_task (guint task, gpointer data)
  * where that is most of the memory read, as when rows are summed over, no more tasks than threads.
  */
 static Grid
-gemm_grid (const SeedGemm *g)
+gemm_grid (SeedPrecision precision, const SeedGemm *g)
 {
-  Grid grid = grid_for (g->m, g->n, g->k, g->transpose_a ? 1 : TASKS_PER_THREAD);
+  Grid grid = grid_for (precision, g->m, g->n, g->k, g->transpose_a ? 1 : TASKS_PER_THREAD);
   guint panels = (g->n + SEED_TILE_COLUMNS - 1) / SEED_TILE_COLUMNS;
 
   if (g->n > g->m && grid.rows > 1 && panels >= grid.rows)
@@ -430,7 +504,7 @@ gemm_in (SeedPrecision precision, const SeedGemm *gemm)
     seed_backend_openblas ()->gemm (gemm);
     return;
   }
-  region.grid = gemm_grid (gemm);
+  region.grid = gemm_grid (precision, gemm);
   seed_pool_run (region.grid.rows * region.grid.columns, gemm_task, &region);
 }
 
@@ -447,7 +521,7 @@ gemm_serial_in (SeedPrecision precision, const SeedGemm *gemm)
 
 typedef struct {
   guint32 *keys, *values, *queries, *probs;
-  float *scores;
+  float *scores, *inverse;
   gsize key_units;   /* of a row of keys: along dim */
   gsize value_units; /* along the keys */
   gsize score_stride;
@@ -467,12 +541,14 @@ take_heads (SeedPrecision precision, const SeedAttention *a)
 
   h.value_units = seed_tile_units (precision, a->n_keys);
   probs = QUERY_ROWS * h.value_units * sizeof (guint32);
-  scratch = seed_scratch (keys + values + queries + probs + scores + 5 * ALIGN);
+  scratch = seed_scratch (
+      keys + values + queries + probs + scores + QUERY_ROWS * sizeof (float) + 6 * ALIGN);
   h.keys = seed_scratch_take (&scratch, keys);
   h.values = seed_scratch_take (&scratch, values);
   h.queries = seed_scratch_take (&scratch, queries);
   h.probs = seed_scratch_take (&scratch, probs);
   h.scores = seed_scratch_take (&scratch, scores);
+  h.inverse = seed_scratch_take (&scratch, QUERY_ROWS * sizeof *h.inverse);
   return h;
 }
 
@@ -505,16 +581,14 @@ static void
 attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRange rows)
 {
   const SeedTiles *tiles = seed_tiles_get ();
-  SeedTile scores = { .a = h->queries,
-    .b = h->keys,
+  SeedTile scores = { .b = h->keys,
     .m = (guint) rows.n,
-    .n = a->n_keys,
+    .n = (guint) h->score_stride, /* whole panels, which are quicker to store */
     .units = h->key_units,
     .panel_stride = h->key_units * SEED_TILE_COLUMNS,
     .c = h->scores,
     .c_stride = h->score_stride };
-  SeedTile mix = { .a = h->probs,
-    .b = h->values,
+  SeedTile mix = { .b = h->values,
     .m = (guint) rows.n,
     .n = a->dim,
     .units = h->value_units,
@@ -523,13 +597,22 @@ attend (SeedPrecision precision, const SeedAttention *a, const Heads *h, SeedRan
     .c_stride = a->out_stride,
     .c_type = a->type };
 
-  pack_strips (precision, a->type, seed_rows_at (a->type, a->q, rows.begin * a->stride), a->stride,
-      (guint) rows.n, a->dim, h->queries);
+  int causal = a->causal ? (int) (a->first_query + rows.begin) : -1;
+
+  take_left (precision, &scores, a->type, seed_rows_at (a->type, a->q, rows.begin * a->stride),
+      a->stride, a->dim, h->queries);
   tiles->multiply[precision](&scores);
-  tiles->softmax (h->scores, h->score_stride, (guint) rows.n, a->n_keys, a->scale,
-      a->causal ? (int) (a->first_query + rows.begin) : -1);
-  pack_strips (
-      precision, SEED_ROWS_REAL, h->scores, h->score_stride, (guint) rows.n, a->n_keys, h->probs);
+  if (wants_lines (precision)) {
+    tiles->softmax_lines (
+        h->scores, h->score_stride, scores.m, a->n_keys, a->scale, causal, h->inverse);
+    mix.a = (const guint32 *) h->scores;
+    mix.lines = TRUE;
+    mix.a_stride = h->score_stride;
+    mix.row_scale = h->inverse;
+  } else {
+    tiles->softmax (h->scores, h->score_stride, scores.m, a->n_keys, a->scale, causal);
+    take_left (precision, &mix, SEED_ROWS_REAL, h->scores, h->score_stride, a->n_keys, h->probs);
+  }
   tiles->multiply[precision](&mix);
 }
 
@@ -541,7 +624,8 @@ attention_in (SeedPrecision precision, const SeedAttention *a)
 
   pack_head (precision, a, &h);
   for (guint b = 0; b < n_blocks; b++)
-    attend (precision, a, &h, seed_split (a->n_queries, n_blocks, b, 1));
+    attend (
+        precision, a, &h, seed_split (a->n_queries, n_blocks, b, blocks_for (precision)->align));
 }
 
 /* The three backends. int8 is for the weights; what has none is done in bfloat16. */

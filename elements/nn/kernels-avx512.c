@@ -10,6 +10,8 @@
 
 #include <glib.h>
 
+#include "nn/bf16.h"
+
 #ifdef __x86_64__
 
 #ifdef __clang__
@@ -27,6 +29,8 @@
  * in one step, where the loops compute it an element at a time.
  */
 #define SOFTMAX softmax_masked
+#define NORM_FORWARD norm_forward_masked
+#define NORM_FORWARD_BF16 norm_forward_bf16_masked
 
 /* seed_math_exp; an input that is not a number is returned by min and max in second place */
 static inline __m512
@@ -89,6 +93,86 @@ softmax_masked (float *x, guint rows, guint cols, float scale)
           x + i, mask, _mm512_mul_ps (_mm512_maskz_loadu_ps (mask, x + i), inverse));
     }
   }
+}
+
+/* Mean and one over the standard deviation of a row. */
+static inline void
+moments (const float *x, guint n, float eps, float *mean, float *rstd)
+{
+  __m512 a = _mm512_setzero_ps (), b = a, m;
+
+  for (guint i = 0; i < n; i += 32) {
+    a = _mm512_add_ps (a, _mm512_maskz_loadu_ps (lanes_left (n - i), x + i));
+    if (i + 16 < n)
+      b = _mm512_add_ps (b, _mm512_maskz_loadu_ps (lanes_left (n - i - 16), x + i + 16));
+  }
+  *mean = _mm512_reduce_add_ps (_mm512_add_ps (a, b)) / (float) n;
+  m = _mm512_set1_ps (*mean);
+  a = b = _mm512_setzero_ps ();
+  for (guint i = 0; i < n; i += 32) {
+    __mmask16 mask = lanes_left (n - i);
+    __m512 d = _mm512_maskz_sub_ps (mask, _mm512_maskz_loadu_ps (mask, x + i), m);
+
+    a = _mm512_fmadd_ps (d, d, a);
+    if (i + 16 < n) {
+      mask = lanes_left (n - i - 16);
+      d = _mm512_maskz_sub_ps (mask, _mm512_maskz_loadu_ps (mask, x + i + 16), m);
+      b = _mm512_fmadd_ps (d, d, b);
+    }
+  }
+  *rstd = 1 / sqrtf (_mm512_reduce_add_ps (_mm512_add_ps (a, b)) / (float) n + eps);
+}
+
+/* seed_bf16_from_float */
+static inline __m256i
+bf16_16 (__m512 x)
+{
+  __m512i bits = _mm512_castps_si512 (x), high = _mm512_srli_epi32 (bits, 16);
+  __m512i even = _mm512_and_si512 (high, _mm512_set1_epi32 (1));
+  __m512i rounded = _mm512_srli_epi32 (
+      _mm512_add_epi32 (bits, _mm512_add_epi32 (even, _mm512_set1_epi32 (0x7fff))), 16);
+  __mmask16 nan = _mm512_cmp_ps_mask (x, x, _CMP_UNORD_Q);
+
+  return _mm512_cvtepi32_epi16 (
+      _mm512_mask_or_epi32 (rounded, nan, high, _mm512_set1_epi32 (0x40)));
+}
+
+static inline void
+norm_rows (const float *x, guint rows, guint dim, const float *gamma, const float *beta, double eps,
+    float *y, SeedBf16 *half, float *mean, float *rstd)
+{
+  for (guint r = 0; r < rows; r++, x += dim) {
+    __m512 m, s;
+
+    moments (x, dim, (float) eps, mean + r, rstd + r);
+    m = _mm512_set1_ps (mean[r]);
+    s = _mm512_set1_ps (rstd[r]);
+    for (guint i = 0; i < dim; i += 16) {
+      __mmask16 mask = lanes_left (dim - i);
+      __m512 z = _mm512_mul_ps (_mm512_sub_ps (_mm512_maskz_loadu_ps (mask, x + i), m), s);
+
+      z = _mm512_fmadd_ps (
+          z, _mm512_maskz_loadu_ps (mask, gamma + i), _mm512_maskz_loadu_ps (mask, beta + i));
+      if (half)
+        _mm256_mask_storeu_epi16 (half + (gsize) r * dim + i, mask, bf16_16 (z));
+      else
+        _mm512_mask_storeu_ps (y + (gsize) r * dim + i, mask, z);
+    }
+  }
+}
+
+static void
+norm_forward_masked (const float *x, guint rows, guint dim, const float *gamma, const float *beta,
+    double eps, float *y, float *mean, float *rstd)
+{
+  norm_rows (x, rows, dim, gamma, beta, eps, y, NULL, mean, rstd);
+}
+
+static void
+norm_forward_bf16_masked (const float *x, guint rows, guint dim, const float *gamma,
+    const float *beta, double eps, SeedBf16 *y, float *mean, float *rstd)
+{
+  norm_rows (x, rows, dim, gamma, beta, eps, NULL, y, mean, rstd);
 }
 
 #endif

@@ -7,6 +7,7 @@
  *   VECTOR_SIZE      bytes of a register
  * and may define
  *   SOFTMAX          a softmax of its own
+ *   NORM_FORWARD, NORM_FORWARD_BF16    layer norms of its own
  * No loop names an instruction: they are written so that the compiler finds them.
  */
 #include <string.h>
@@ -55,7 +56,7 @@ horizontal_sum (Vector v)
 
 /* Sum over i of TERM, which is written once for vectors; TAIL is the same for one element i. */
 #define DEFINE_ROW_SUM(name, parameters, TERM, TAIL)                                               \
-  static real name parameters                                                                      \
+  static G_GNUC_UNUSED real name parameters                                                        \
   {                                                                                                \
     Vector a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 };                                             \
     real sum;                                                                                      \
@@ -121,6 +122,10 @@ norm_row (
     y[i] = (x[i] - mean) * rstd * gamma[i] + beta[i];
 }
 
+#ifndef NORM_FORWARD
+#define NORM_FORWARD norm_forward
+#define NORM_FORWARD_BF16 norm_forward_bf16
+
 static void
 norm_forward (const real *x, guint rows, guint dim, const real *gamma, const real *beta, double eps,
     real *y, real *mean, real *rstd)
@@ -147,6 +152,8 @@ norm_forward_bf16 (const real *x, guint rows, guint dim, const real *gamma, cons
     rstd[r] = s;
   }
 }
+
+#endif
 
 static void
 norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
@@ -476,8 +483,8 @@ sinkhorn (real *x, guint rows, guint cols, real eps, guint iterations, real *col
 
 static const SeedKernels kernels = {
   .name = KERNELS_NAME,
-  .norm_forward = norm_forward,
-  .norm_forward_bf16 = norm_forward_bf16,
+  .norm_forward = NORM_FORWARD,
+  .norm_forward_bf16 = NORM_FORWARD_BF16,
   .norm_apply = norm_apply,
   .norm_apply_bf16 = norm_apply_bf16,
   .norm_backward = norm_backward,

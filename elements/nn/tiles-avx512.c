@@ -14,7 +14,6 @@
 #include <immintrin.h>
 
 #include "nn/kernels.h"
-#include "nn/tiles.h"
 
 #ifdef __clang__
 #pragma clang attribute push(                                                                      \
@@ -25,70 +24,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma")
 #endif
 
-#define LANES 16 /* units in a register */
-#define ALWAYS_INLINE inline __attribute__ ((always_inline))
-
-/* Packing */
-
-static ALWAYS_INLINE __mmask64
-first (gsize n)
-{
-  return n >= 64 ? ~(__mmask64) 0 : ((__mmask64) 1 << n) - 1;
-}
-
-static ALWAYS_INLINE __m512i
-to_bf16 (__m512 high, __m512 low)
-{
-  return (__m512i) _mm512_cvtne2ps_pbh (high, low);
-}
-
-/* 16 units of a row, of which @left elements are there. */
-static ALWAYS_INLINE __m512i
-load_units (SeedPrecision precision, SeedRowsType type, const void *x, gsize left)
-{
-  if (precision == SEED_PRECISION_INT8)
-    return _mm512_maskz_loadu_epi8 (first (left), x);
-  if (precision == SEED_PRECISION_FLOAT32)
-    return _mm512_castps_si512 (_mm512_maskz_loadu_ps ((__mmask16) first (left), x));
-  if (type == SEED_ROWS_BF16)
-    return _mm512_maskz_loadu_epi16 ((__mmask32) first (left), x);
-  return to_bf16 (left > LANES ? _mm512_maskz_loadu_ps (
-                                     (__mmask16) first (left - LANES), (const float *) x + LANES)
-                               : _mm512_setzero_ps (),
-      _mm512_maskz_loadu_ps ((__mmask16) first (left), x));
-}
-
-/* 16 registers of 16 units become their transpose. */
-static ALWAYS_INLINE void
-transpose (__m512i r[LANES])
-{
-  __m512i t[LANES];
-
-#pragma GCC unroll 8
-  for (guint i = 0; i < LANES; i += 2) {
-    t[i] = _mm512_unpacklo_epi32 (r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32 (r[i], r[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (guint i = 0; i < LANES; i += 4) {
-    r[i] = _mm512_unpacklo_epi64 (t[i], t[i + 2]);
-    r[i + 1] = _mm512_unpackhi_epi64 (t[i], t[i + 2]);
-    r[i + 2] = _mm512_unpacklo_epi64 (t[i + 1], t[i + 3]);
-    r[i + 3] = _mm512_unpackhi_epi64 (t[i + 1], t[i + 3]);
-  }
-#pragma GCC unroll 8
-  for (guint i = 0; i < 4; i++) {
-    t[i] = _mm512_shuffle_i32x4 (r[i], r[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4 (r[i], r[i + 4], 0xdd);
-    t[i + 8] = _mm512_shuffle_i32x4 (r[i + 8], r[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4 (r[i + 8], r[i + 12], 0xdd);
-  }
-#pragma GCC unroll 8
-  for (guint i = 0; i < 8; i++) {
-    r[i] = _mm512_shuffle_i32x4 (t[i], t[i + 8], 0x88);
-    r[i + 8] = _mm512_shuffle_i32x4 (t[i], t[i + 8], 0xdd);
-  }
-}
+#include "nn/tiles-avx512.h"
 
 static ALWAYS_INLINE void
 pack_rows_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint count,
@@ -131,28 +67,6 @@ pack_rows (SeedPrecision precision, SeedRowsType type, const void *x, gsize stri
     pack_rows_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_REAL, x, stride, count, k, units, width);
 }
 
-/* Two rows of bfloat16 side by side, as pairs; @high may be NULL. */
-static ALWAYS_INLINE __m512i
-load_pairs (SeedRowsType type, const void *low, const void *high, __mmask16 mask)
-{
-  if (type == SEED_ROWS_BF16) {
-    __m512i l = _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, low));
-
-    if (high)
-      l = _mm512_or_si512 (
-          l, _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, high)), 16));
-    return l;
-  } else {
-    __m512 l = _mm512_maskz_loadu_ps (mask, low);
-    __m512 h = high ? _mm512_maskz_loadu_ps (mask, high) : _mm512_setzero_ps ();
-    __m512i both = to_bf16 (h, l);
-    const __m512i pairs = _mm512_set_epi16 (31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9,
-        24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-
-    return _mm512_permutexvar_epi16 (pairs, both);
-  }
-}
-
 static ALWAYS_INLINE void
 pack_columns_in (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride,
     guint count, gsize k, guint32 *units, guint width)
@@ -161,8 +75,9 @@ pack_columns_in (SeedPrecision precision, SeedRowsType type, const void *x, gsiz
   guint unit = seed_tile_unit (precision);
 
   for (gsize u = 0; u < n_units; u++) {
-    const char *low = (const char *) x + u * unit * stride * size;
-    const char *high = u * unit + 1 < k ? low + stride * size : NULL;
+    gsize row = u * unit;
+    const char *low = row < k ? (const char *) x + row * stride * size : NULL;
+    const char *high = row + 1 < k ? low + stride * size : NULL;
     guint32 *group = units + u * width;
 
     for (guint begin = 0; begin < count; begin += width, group += n_units * width) {
@@ -173,7 +88,8 @@ pack_columns_in (SeedPrecision precision, SeedRowsType type, const void *x, gsiz
         gsize at = (begin + c) * size;
 
         _mm512_mask_storeu_epi32 (group + c, mask,
-            precision == SEED_PRECISION_FLOAT32
+            !low ? _mm512_setzero_si512 ()
+            : precision == SEED_PRECISION_FLOAT32
                 ? _mm512_castps_si512 (_mm512_maskz_loadu_ps (mask, low + at))
                 : load_pairs (type, low + at, high ? high + at : NULL, mask));
       }
@@ -191,15 +107,6 @@ pack_columns (SeedPrecision precision, SeedRowsType type, const void *x, gsize s
     pack_columns_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16, x, stride, count, k, units, width);
   else
     pack_columns_in (SEED_PRECISION_BFLOAT16, SEED_ROWS_REAL, x, stride, count, k, units, width);
-}
-
-static ALWAYS_INLINE __m512
-load_floats (SeedRowsType type, const void *x, gsize at, __mmask16 mask)
-{
-  if (type == SEED_ROWS_BF16)
-    return _mm512_castsi512_ps (_mm512_slli_epi32 (
-        _mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, (const SeedBf16 *) x + at)), 16));
-  return _mm512_maskz_loadu_ps (mask, (const float *) x + at);
 }
 
 static ALWAYS_INLINE void
@@ -241,6 +148,9 @@ quantise (SeedRowsType type, const void *x, gsize stride, guint rows, gsize k, g
 
 /* Products */
 
+#define AHEAD 4     /* units of a panel that are fetched early */
+#define LINE_ROWS 6 /* lines of floats in a block of four registers of columns */
+
 static ALWAYS_INLINE __m512
 dot (SeedPrecision precision, __m512 sum, __m512i a, __m512i b)
 {
@@ -275,15 +185,22 @@ store_sums (const SeedTile *t, guint row, guint column, __m512 low, __m512 high)
   }
 }
 
-/*
- * One strip of @rows by one panel, into @out [rows, SEED_TILE_COLUMNS] for what is yet to be done;
- * or, when @out is NULL, to row @row and column @column of the result at once.
- */
+/* One strip by one panel, or some lines by two. */
+typedef struct {
+  const guint32 *a, *b;
+  gsize a_stride; /* from one unit to the next, or from one line to the next */
+  float *sums; /* [rows, SEED_TILE_COLUMNS] for each panel, for what is yet to be done; or NULL: */
+  guint row, column; /* of the result, where they go at once */
+  const char *fetch; /* what is needed soon: a line for each unit, @fetch_stride apart */
+  gsize fetch_stride;
+} Step;
+
 static ALWAYS_INLINE void
-block (SeedPrecision precision, guint rows, const SeedTile *t, guint row, guint column,
-    const guint32 *a, gsize a_stride, const guint32 *b, float *out)
+block (SeedPrecision precision, guint rows, const SeedTile *t, const Step *step)
 {
   __m512 sum[SEED_TILE_ROWS][2];
+  const guint32 *a = step->a, *b = step->b;
+  gsize a_stride = step->a_stride;
 
 #pragma GCC unroll 12
   for (guint r = 0; r < rows; r++)
@@ -292,6 +209,8 @@ block (SeedPrecision precision, guint rows, const SeedTile *t, guint row, guint 
   for (gsize u = t->units; u > 0; u--, a += a_stride, b += SEED_TILE_COLUMNS) {
     __m512i b0 = _mm512_loadu_si512 (b), b1 = _mm512_loadu_si512 (b + LANES);
 
+    _mm_prefetch ((const char *) (b + 4 * AHEAD * SEED_TILE_COLUMNS), _MM_HINT_T0);
+    _mm_prefetch ((const char *) (b + 4 * AHEAD * SEED_TILE_COLUMNS + LANES), _MM_HINT_T0);
 #pragma GCC unroll 12
     for (guint r = 0; r < rows; r++) {
       __m512i x = _mm512_set1_epi32 ((int) a[r]);
@@ -300,27 +219,73 @@ block (SeedPrecision precision, guint rows, const SeedTile *t, guint row, guint 
       sum[r][1] = dot (precision, sum[r][1], x, b1);
     }
   }
-  if (out) {
-#pragma GCC unroll 12
-    for (guint r = 0; r < rows; r++) {
-      _mm512_store_ps (out + r * SEED_TILE_COLUMNS, sum[r][0]);
-      _mm512_store_ps (out + r * SEED_TILE_COLUMNS + LANES, sum[r][1]);
-    }
-    return;
-  }
 #pragma GCC unroll 12
   for (guint r = 0; r < rows; r++)
-    store_sums (t, row + r, column, sum[r][0], sum[r][1]);
+    if (step->sums) {
+      _mm512_store_ps (step->sums + r * SEED_TILE_COLUMNS, sum[r][0]);
+      _mm512_store_ps (step->sums + r * SEED_TILE_COLUMNS + LANES, sum[r][1]);
+    } else {
+      store_sums (t, step->row + r, step->column, sum[r][0], sum[r][1]);
+    }
 }
 
-typedef void (*Block) (const SeedTile *t, guint row, guint column, const guint32 *a, gsize a_stride,
-    const guint32 *b, float *out);
+/* Lines of floats by one or two panels: half as many loads as the block above does. */
+static ALWAYS_INLINE void
+block_of_lines (guint rows, guint panels, const SeedTile *t, const Step *step)
+{
+  __m512 sum[LINE_ROWS][4];
+  const float *a = (const float *) step->a;
+  const guint32 *b = step->b;
+  const char *fetch = step->fetch;
+  gsize a_stride = step->a_stride, next = t->panel_stride, fetch_stride = step->fetch_stride;
+
+#pragma GCC unroll 6
+  for (guint r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (guint c = 0; c < 2 * panels; c++)
+      sum[r][c] = _mm512_setzero_ps ();
+#pragma GCC unroll 1
+  for (gsize u = t->units; u > 0; u--, a++, b += SEED_TILE_COLUMNS, fetch += fetch_stride) {
+    __m512 y[4];
+
+    _mm_prefetch (fetch, _MM_HINT_T1);
+#pragma GCC unroll 4
+    for (guint c = 0; c < 2 * panels; c++) {
+      const guint32 *at = b + c / 2 * next + c % 2 * LANES;
+
+      y[c] = _mm512_loadu_ps (at);
+      _mm_prefetch ((const char *) (at + AHEAD * SEED_TILE_COLUMNS), _MM_HINT_T0);
+    }
+#pragma GCC unroll 6
+    for (guint r = 0; r < rows; r++) {
+      __m512 x = _mm512_set1_ps (a[r * a_stride]);
+
+#pragma GCC unroll 4
+      for (guint c = 0; c < 2 * panels; c++)
+        sum[r][c] = _mm512_fmadd_ps (x, y[c], sum[r][c]);
+    }
+  }
+#pragma GCC unroll 6
+  for (guint r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (guint p = 0; p < panels; p++)
+      if (step->sums) {
+        float *to = step->sums + (p * LINE_ROWS + r) * SEED_TILE_COLUMNS;
+
+        _mm512_store_ps (to, sum[r][2 * p]);
+        _mm512_store_ps (to + LANES, sum[r][2 * p + 1]);
+      } else {
+        store_sums (t, step->row + r, step->column + p * SEED_TILE_COLUMNS, sum[r][2 * p],
+            sum[r][2 * p + 1]);
+      }
+}
+
+typedef void (*Block) (const SeedTile *t, const Step *step);
 
 #define DEFINE_BLOCK(name, precision, rows)                                                        \
-  static void name##_##rows (const SeedTile *t, guint row, guint column, const guint32 *a,         \
-      gsize a_stride, const guint32 *b, float *out)                                                \
+  static void name##_##rows (const SeedTile *t, const Step *step)                                  \
   {                                                                                                \
-    block (precision, rows, t, row, column, a, a_stride, b, out);                                  \
+    block (precision, rows, t, step);                                                              \
   }
 #define DEFINE_BLOCKS(name, precision)                                                             \
   DEFINE_BLOCK (name, precision, 1)                                                                \
@@ -342,87 +307,26 @@ DEFINE_BLOCKS (float32, SEED_PRECISION_FLOAT32)
 DEFINE_BLOCKS (bfloat16, SEED_PRECISION_BFLOAT16)
 DEFINE_BLOCKS (int8, SEED_PRECISION_INT8)
 
-/*
- * Activations for outputs that are rounded to bfloat16 next: an error of 5e-5 disappears in that.
- */
-
-/* 2^x, relative error < 2e-7: a minimax fit on [-1/2, 1/2]; saturates */
-static ALWAYS_INLINE __m512
-fast_exp2 (__m512 x)
-{
-  __m512 n = _mm512_roundscale_ps (x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  __m512 r = _mm512_sub_ps (x, n);
-  __m512 p = _mm512_set1_ps (1.53533621e-4f);
-
-  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1.33988746e-3f));
-  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (9.61843736e-3f));
-  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (5.55033247e-2f));
-  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (2.40226479e-1f));
-  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (6.93147203e-1f));
-  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1.0f));
-  return _mm512_scalef_ps (p, n);
-}
-
-/* x sigmoid (z) */
-static ALWAYS_INLINE __m512
-gate (__m512 x, __m512 z)
-{
-  __m512 e = fast_exp2 (_mm512_mul_ps (z, _mm512_set1_ps (-1.44269504f)));
-
-  return _mm512_mul_ps (x, _mm512_rcp14_ps (_mm512_add_ps (e, _mm512_set1_ps (1.0f))));
-}
-
-/*
- * x (1/2 + h), where h = (Phi (x) - 1/2) is an odd polynomial: a minimax fit of x h on |x| <= 4,
- * made to pass 1/2 at the end and cut there.
- */
-static ALWAYS_INLINE __m512
-fast_gelu (__m512 x)
-{
-  const __m512 limit = _mm512_set1_ps (4.0f), half = _mm512_set1_ps (0.5f);
-  __m512 t = _mm512_max_ps (_mm512_min_ps (x, limit), _mm512_sub_ps (_mm512_setzero_ps (), limit));
-  __m512 u = _mm512_mul_ps (t, t), p = _mm512_set1_ps (-1.3022779e-9f);
-
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (1.0427632e-7f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-3.6599761e-6f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (7.4914217e-5f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-1.0072900e-3f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (9.5129819e-3f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-6.5940524e-2f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (3.9899232e-1f));
-  p = _mm512_mul_ps (p, t);
-  p = _mm512_max_ps (_mm512_min_ps (p, half), _mm512_set1_ps (-0.5f));
-  return _mm512_mul_ps (x, _mm512_add_ps (p, half));
-}
-
-static ALWAYS_INLINE __m512
-fast_activation (SeedActivation activation, __m512 x)
-{
-  __m512 u;
-
-  switch (activation) {
-  case SEED_ACTIVATION_GELU:
-    return fast_gelu (x);
-  case SEED_ACTIVATION_GELU_TANH:
-    u = _mm512_fmadd_ps (_mm512_mul_ps (x, x), _mm512_set1_ps (2 * 0.79788456f * 0.044715f),
-        _mm512_set1_ps (2 * 0.79788456f));
-    return gate (x, _mm512_mul_ps (x, u));
-  case SEED_ACTIVATION_QUICK_GELU:
-    return gate (x, _mm512_mul_ps (x, _mm512_set1_ps (1.702f)));
-  case SEED_ACTIVATION_SILU:
-    return gate (x, x);
-  case SEED_ACTIVATION_RELU:
-    break;
+#define DEFINE_LINES(rows, panels)                                                                 \
+  static void lines_##rows##_##panels (const SeedTile *t, const Step *step)                        \
+  {                                                                                                \
+    block_of_lines (rows, panels, t, step);                                                        \
   }
-  return _mm512_max_ps (x, _mm512_setzero_ps ());
-}
-
-static ALWAYS_INLINE void
-activate_with (SeedActivation activation, float *x, guint n)
-{
-  for (guint i = 0; i < n; i += LANES)
-    _mm512_store_ps (x + i, fast_activation (activation, _mm512_load_ps (x + i)));
-}
+DEFINE_LINES (1, 1)
+DEFINE_LINES (2, 1)
+DEFINE_LINES (3, 1)
+DEFINE_LINES (4, 1)
+DEFINE_LINES (5, 1)
+DEFINE_LINES (6, 1)
+DEFINE_LINES (1, 2)
+DEFINE_LINES (2, 2)
+DEFINE_LINES (3, 2)
+DEFINE_LINES (4, 2)
+DEFINE_LINES (5, 2)
+DEFINE_LINES (6, 2)
+static const Block line_blocks[3][LINE_ROWS + 1] = { { NULL },
+  { NULL, lines_1_1, lines_2_1, lines_3_1, lines_4_1, lines_5_1, lines_6_1 },
+  { NULL, lines_1_2, lines_2_2, lines_3_2, lines_4_2, lines_5_2, lines_6_2 } };
 
 static void
 activate (const SeedTile *t, float *x, guint n)
@@ -502,30 +406,82 @@ store (const SeedTile *t, guint row, guint rows, guint column, const float *x)
   }
 }
 
+/* What a block left to be done, for one panel of it. */
+static ALWAYS_INLINE void
+finish (
+    SeedPrecision precision, const SeedTile *t, guint row, guint rows, guint column, float *sums)
+{
+  scale_and_bias (precision, t, row, rows, column, sums);
+  if (t->activate)
+    activate (t, sums, rows * SEED_TILE_COLUMNS);
+  store (t, row, rows, column, sums);
+}
+
 /* Panels outside: a panel stays in the nearest cache while all strips pass by it. */
 static ALWAYS_INLINE void
 multiply (SeedPrecision precision, const Block *blocks, const SeedTile *t)
 {
-  float out[SEED_TILE_ROWS * SEED_TILE_COLUMNS] __attribute__ ((aligned (64)));
+  float sums[SEED_TILE_ROWS * SEED_TILE_COLUMNS] __attribute__ ((aligned (64)));
   guint n_strips = seed_tile_n_strips (t->m);
   const guint32 *b = t->b;
 
   for (guint column = 0; column < t->n; column += SEED_TILE_COLUMNS, b += t->panel_stride) {
-    gboolean direct =
+    gboolean at_once =
         precision != SEED_PRECISION_INT8 && !t->activate && t->n - column >= SEED_TILE_COLUMNS;
 
     for (guint s = 0; s < n_strips; s++) {
       guint row = seed_tile_strip (t->m, n_strips, s);
       guint rows = seed_tile_strip (t->m, n_strips, s + 1) - row;
-      const guint32 *a = t->a + (t->a_stride ? row : row * t->units);
+      Step step = { .a = t->a + (t->a_stride ? row : row * t->units),
+        .b = b,
+        .a_stride = t->a_stride ? t->a_stride : rows,
+        .sums = at_once ? NULL : sums,
+        .row = row,
+        .column = column };
 
-      blocks[rows](t, row, column, a, t->a_stride ? t->a_stride : rows, b, direct ? NULL : out);
-      if (direct)
-        continue;
-      scale_and_bias (precision, t, row, rows, column, out);
-      if (t->activate)
-        activate (t, out, rows * SEED_TILE_COLUMNS);
-      store (t, row, rows, column, out);
+      blocks[rows](t, &step);
+      if (!at_once)
+        finish (precision, t, row, rows, column, sums);
+    }
+  }
+}
+
+/* The first blocks to come by two panels have the two after them fetched, a part of them each. */
+static ALWAYS_INLINE void
+fetch_next (const SeedTile *t, const guint32 *b, guint block, Step *step)
+{
+  const char *next = (const char *) (b + 2 * t->panel_stride);
+
+  step->fetch = block < 4 ? next + block * t->units * 64 : next;
+  step->fetch_stride = block < 4 ? 64 : 0;
+}
+
+static void
+multiply_lines (const SeedTile *t)
+{
+  float sums[2 * LINE_ROWS * SEED_TILE_COLUMNS] __attribute__ ((aligned (64)));
+  guint n_blocks = (t->m + LINE_ROWS - 1) / LINE_ROWS;
+  const guint32 *b = t->b;
+
+  for (guint column = 0; column < t->n; column += 2 * SEED_TILE_COLUMNS, b += 2 * t->panel_stride) {
+    guint left = t->n - column, panels = left > SEED_TILE_COLUMNS ? 2 : 1;
+    gboolean at_once = !t->activate && left >= panels * SEED_TILE_COLUMNS;
+
+    for (guint s = 0; s < n_blocks; s++) {
+      guint row = seed_tile_strip (t->m, n_blocks, s);
+      guint rows = seed_tile_strip (t->m, n_blocks, s + 1) - row;
+      Step step = { .a = t->a + row * t->a_stride,
+        .b = b,
+        .a_stride = t->a_stride,
+        .sums = at_once ? NULL : sums,
+        .row = row,
+        .column = column };
+
+      fetch_next (t, b, s, &step);
+      line_blocks[panels][rows](t, &step);
+      for (guint p = 0; p < panels && !at_once; p++)
+        finish (SEED_PRECISION_FLOAT32, t, row, rows, column + p * SEED_TILE_COLUMNS,
+            sums + p * LINE_ROWS * SEED_TILE_COLUMNS);
     }
   }
 }
@@ -533,7 +489,10 @@ multiply (SeedPrecision precision, const Block *blocks, const SeedTile *t)
 static void
 multiply_float32 (const SeedTile *tile)
 {
-  multiply (SEED_PRECISION_FLOAT32, float32_blocks, tile);
+  if (tile->lines)
+    multiply_lines (tile);
+  else
+    multiply (SEED_PRECISION_FLOAT32, float32_blocks, tile);
 }
 
 static void
@@ -585,6 +544,7 @@ softmax (float *x, gsize stride, guint rows, guint cols, float scale, int causal
 
 static const SeedTiles tiles = {
   .name = "avx512",
+  .takes_lines = { [SEED_PRECISION_FLOAT32] = TRUE },
   .pack_rows = pack_rows,
   .pack_columns = pack_columns,
   .quantise = quantise,

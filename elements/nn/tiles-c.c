@@ -131,13 +131,20 @@ multiply (SeedPrecision precision, const SeedTile *t)
     for (guint r = 0; r < rows; r++)
       for (guint j = 0; j < t->n; j++) {
         gboolean is_int8 = precision == SEED_PRECISION_INT8;
-        float value = dot (precision, t->a_stride ? t->a + begin + r : t->a + begin * t->units + r,
-            t->a_stride ? t->a_stride : rows,
+        const guint32 *a = t->lines      ? t->a + (begin + r) * t->a_stride
+                           : t->a_stride ? t->a + begin + r
+                                         : t->a + begin * t->units + r;
+        float value = dot (precision, a,
+            t->lines      ? 1
+            : t->a_stride ? t->a_stride
+                          : rows,
             t->b + j / SEED_TILE_COLUMNS * t->panel_stride + j % SEED_TILE_COLUMNS, t->units,
             is_int8 ? t->column_shift[j] : 0);
 
+        if (t->row_scale)
+          value *= t->row_scale[begin + r];
         if (is_int8)
-          value *= t->row_scale[begin + r] * t->column_scale[j];
+          value *= t->column_scale[j];
         finish (t, begin + r, j, value);
       }
   }

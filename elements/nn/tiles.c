@@ -29,7 +29,9 @@ seed_tiles_fast (SeedPrecision precision)
 const SeedTiles *
 seed_tiles_get (void)
 {
-  return has_avx512 () ? seed_tiles_avx512 () : seed_tiles_reference ();
+  const SeedTiles *amx = seed_tiles_amx ();
+
+  return amx ? amx : has_avx512 () ? seed_tiles_avx512 () : seed_tiles_reference ();
 }
 
 #else

@@ -228,6 +228,20 @@ run (Region *region)
   seed_pool_run (region->n_chunks, chunk_task, region);
 }
 
+/*
+ * Of the backend's own attention, which prepares keys and values for every block of queries: as few
+ * as occupy all threads.
+ */
+static guint
+fused_row_blocks (const SeedVit *vit, guint most)
+{
+  guint heads = vit->n * vit->config.heads, threads = seed_pool_n_threads (), blocks = 1;
+
+  while (blocks < most && heads * blocks % threads != 0 && heads * blocks < 8 * threads)
+    blocks++;
+  return blocks;
+}
+
 void
 seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block)
 {
@@ -235,6 +249,8 @@ seed_vit_attention_forward (SeedVit *vit, const SeedVitBlock *block)
     .block = block,
     .row_blocks = (vit->n_tokens + SEED_VIT_ATTENTION_ROWS - 1) / SEED_VIT_ATTENTION_ROWS };
 
+  if (vit->backend->attention && !block->probs)
+    region.row_blocks = fused_row_blocks (vit, region.row_blocks);
   run (&region);
 }
 

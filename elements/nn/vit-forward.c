@@ -6,7 +6,7 @@
 #include "nn/vit-private.h"
 
 /* Rows that a task takes from one attention to the next; their activations should stay in L2. */
-#define BLOCK_ROWS 96
+#define BLOCK_ROWS 400
 
 typedef struct {
   SeedVit *vit;

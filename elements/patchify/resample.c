@@ -296,6 +296,7 @@ seed_resample_kernels_for (SeedCpuLevel level)
     return NULL;
   switch (level) {
 #ifdef __x86_64__
+  case SEED_CPU_AMX: /* is for products alone */
   case SEED_CPU_AVX512:
     return &seed_resample_kernels_avx512;
   case SEED_CPU_AVX2:

@@ -28,7 +28,8 @@ each_table (gconstpointer data)
   for (guint level = 0; level <= seed_cpu_best_level (); level++) {
     const SeedKernels *table = seed_kernels_for ((SeedCpuLevel) level);
 
-    g_assert_cmpstr (table->name, ==, seed_cpu_level_name ((SeedCpuLevel) level));
+    g_assert_cmpstr (/* AMX is for products alone */
+        table->name, ==, seed_cpu_level_name ((SeedCpuLevel) MIN (level, SEED_CPU_AVX512)));
     seed_rng_init (&rng, 11);
     check (table, &rng);
   }
