@@ -42,16 +42,30 @@ need() { # COMMAND PACKAGE
   command -v "$1" >/dev/null || die "$1 is missing; install the package $2 (./dev port does it as root)"
 }
 
-# in_namespace FLAG ...: this script once more with a mount namespace of its own; what it starts ends with it
+# in_namespace FLAG ...: this script once more in namespaces of its own. All that it mounts and starts
+# ends with it, and it ends with us; a signal to us is a kill for it, since process 1 of a namespace
+# takes no other.
 in_namespace() {
-  SEED_PORT_ROOT=$root exec unshare --mount --pid --fork --kill-child --propagation private "$@" \
-    "$0" "${arguments[@]}"
+  local child
+  SEED_PORT_ROOT=$root unshare --mount --pid --fork --kill-child --propagation private "$@" \
+    "$0" "${arguments[@]}" &
+  child=$!
+  trap 'kill -KILL "$child" 2>/dev/null || true; rm -rf ${tree:+"$tree"}' EXIT
+  trap 'exit 1' HUP INT TERM
+  wait "$child"
+}
+
+# Never into what somebody has mounted in it.
+remove_root() { # DIR
+  rm -rf --one-file-system "$1"
 }
 
 # make_root NAME SUITE PACKAGES [MMDEBSTRAP OPTION ...]: sets root, which is made once for a list of
 # packages. Half a root never gets the name, and none is replaced while somebody uses it.
 make_root() {
-  local dir suite=$2 packages=$3 begin=$SECONDS
+  local dir suite=$2 packages=$3 begin=$SECONDS apart=()
+  # its mounts of /proc, /sys and /dev in a namespace of their own, too
+  [ "$(id -u)" -ne 0 ] || apart=(unshare --mount --pid --fork --kill-child --propagation private)
   dir=$cache/$1-$(echo "$packages" | sha256sum | head -c 8)
   root=$dir
   mkdir -p "$cache"
@@ -64,13 +78,14 @@ make_root() {
   fi
   need mmdebstrap mmdebstrap
   echo "making a root of $suite: $packages"
-  rm -rf "$dir" "$dir.part"
-  mmdebstrap --quiet \
+  remove_root "$dir"
+  remove_root "$dir.part"
+  "${apart[@]}" mmdebstrap --quiet \
     --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
     "$@" --include="${packages// /,}" "$suite" "$dir.part" ${SEED_MIRROR:-} ||
-    { rm -rf "$dir.part"; die "no root of $suite could be made"; }
+    { remove_root "$dir.part"; die "no root of $suite could be made"; }
   touch "$dir.part/etc/debian_version"
   mv "$dir.part" "$dir"
   echo "made in $((SECONDS - begin)) s"
@@ -81,8 +96,9 @@ make_root() {
 forget_old_roots() { # PREFIX
   local old
   for old in "$1"-*; do
-    [ -d "$old" ] && [ "$old" != "$root" ] && [ -n "$(find "$old.lock" -mtime +30)" ] || continue
-    rm -rf "$old" "$old.lock"
+    [ -d "$old" ] && [ "$old" != "$root" ] && [ -n "$(find "$old.lock" -mtime +30 2>/dev/null)" ] || continue
+    remove_root "$old"
+    rm -f "$old.lock"
   done
 }
 
@@ -105,14 +121,15 @@ prepare_debian() { # NAME SUITE
   make_root "$1" "$2" "$packages" --mode=root --variant=apt
   mkdir -p "$root/srv/seed"
   flock -s 9
+  find "$cache" -maxdepth 1 -name 'tree.*' -mtime +1 -exec rm -rf {} + # of a run that was killed
   tree=$(mktemp -d "$cache/tree.XXXXXX")
+  trap 'rm -rf "$tree"' EXIT
   copy_tree "$tree"
   chown -R "$user" "$tree"
   export SEED_PORT_TREE=$tree
 }
 
 run_debian() { # MESON TEST OPTION ...
-  trap 'rm -rf "$SEED_PORT_TREE"' EXIT
   ip link set lo up
   mount --bind "$root" "$root"
   mount -t proc proc "$root/proc"
@@ -215,6 +232,7 @@ run_arm64() { # MESON TEST OPTION ...
 
 fresh=
 work_tree=
+tree=
 arguments=("$@")
 while [ $# -gt 0 ]; do
   case $1 in
