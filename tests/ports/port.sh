@@ -65,7 +65,7 @@ remove_root() { # DIR
 make_root() {
   local dir suite=$2 packages=$3 begin=$SECONDS apart=()
   # its mounts of /proc, /sys and /dev in a namespace of their own, too
-  [ "$(id -u)" -ne 0 ] || apart=(unshare --mount --pid --fork --kill-child --propagation private)
+  [ "$(id -u)" -ne 0 ] || apart=(unshare --mount --propagation private)
   dir=$cache/$1-$(echo "$packages" | sha256sum | head -c 8)
   root=$dir
   mkdir -p "$cache"
