@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-static void add_value (JsonBuilder *builder, const GValue *value);
-
 static void
 add_number (JsonBuilder *builder, double number)
 {
@@ -22,7 +20,7 @@ add_array (JsonBuilder *builder, const GValue *array)
 
   json_builder_begin_array (builder);
   for (guint i = 0; i < n; i++)
-    add_value (builder,
+    seed_run_json_add_value (builder,
         is_list ? gst_value_list_get_value (array, i) : gst_value_array_get_value (array, i));
   json_builder_end_array (builder);
 }
@@ -73,8 +71,8 @@ add_integer (JsonBuilder *builder, const GValue *value)
   g_value_unset (&wide);
 }
 
-static void
-add_value (JsonBuilder *builder, const GValue *value)
+void
+seed_run_json_add_value (JsonBuilder *builder, const GValue *value)
 {
   switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
   case G_TYPE_BOOLEAN:
@@ -120,7 +118,7 @@ static gboolean
 add_field (GQuark field, const GValue *value, gpointer builder)
 {
   json_builder_set_member_name (builder, g_quark_to_string (field));
-  add_value (builder, value);
+  seed_run_json_add_value (builder, value);
   return TRUE;
 }
 

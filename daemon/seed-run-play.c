@@ -136,6 +136,7 @@ drain (Player *player)
   SeedRun *run = player->run;
 
   run->result = SEED_RUN_STOPPED;
+  seed_run_status_set_phase (run->options->status, "draining");
   run->drain_source = g_timeout_add_seconds (run->options->drain, on_drain_limit, player);
   for (guint i = 0; i < run->pipeline->stages->len; i++) {
     const SeedPipelineStage *stage = &g_array_index (run->pipeline->stages, SeedPipelineStage, i);
@@ -220,7 +221,10 @@ seed_run_play (SeedRun *run)
     on_start_failure (&player);
   } else {
     seed_run_signals_heard (TRUE);
+    seed_run_status_attach (run->options->status, run);
     g_main_loop_run (run->loop);
+    seed_run_status_detach (run->options->status);
+    seed_run_status_set_phase (run->options->status, "stopping");
   }
   g_clear_pointer (&player.progress, seed_progress_free);
   if (run->drain_source)

@@ -87,11 +87,9 @@ append_highlights (GString *line, const SeedPipelineStage *stage)
   }
 }
 
-/* A source's own account, or, of one that keeps none, that of a queue it feeds. */
-static SeedLedger *
-source_ledger (const SeedProgress *progress, const SeedPipelineStage *stage, gboolean *own)
+SeedLedger *
+seed_run_source_ledger (const SeedPipeline *pipeline, const SeedPipelineStage *stage, gboolean *own)
 {
-  const SeedPipeline *pipeline = progress->run->pipeline;
   SeedLedger *ledger = seed_run_element_ledger (stage->element);
 
   *own = ledger != NULL;
@@ -108,7 +106,7 @@ static void
 append_rates (SeedProgress *progress, GString *line, const SeedPipelineStage *stage, double seconds)
 {
   gboolean own;
-  g_autoptr (SeedLedger) ledger = source_ledger (progress, stage, &own);
+  g_autoptr (SeedLedger) ledger = seed_run_source_ledger (progress->run->pipeline, stage, &own);
   g_autoptr (GArray) entries = ledger ? seed_ledger_snapshot (ledger) : NULL;
 
   for (guint i = 0; entries && i < entries->len; i++) {

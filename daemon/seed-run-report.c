@@ -163,6 +163,8 @@ report_link (const SeedPipelineLink *link, SeedDiagnostics *diagnostics)
       link->src ? gst_pad_query_caps (link->src, NULL) : gst_caps_new_any ();
   g_autoptr (GstCaps) takes = gst_pad_query_caps (link->sink, NULL);
   g_autoptr (GstCaps) common = gst_caps_intersect (gives, takes);
+  const SeedGraphInput *input =
+      &g_array_index (link->plan->to->inputs, SeedGraphInput, link->plan->input);
   g_autofree char *tensors = NULL, *caps = NULL;
   gint64 bytes;
 
@@ -172,10 +174,8 @@ report_link (const SeedPipelineLink *link, SeedDiagnostics *diagnostics)
   }
   tensors = describe_tensors (common, &bytes);
   caps = seed_caps_describe (common);
-  printf ("%s -> %s%s\n    caps    %s\n", link->plan->from->name, link->plan->to->name,
-      g_array_index (link->plan->to->inputs, SeedGraphInput, link->plan->input).target ? " (target)"
-                                                                                       : "",
-      caps);
+  printf ("%s -> %s%s%s%s\n    caps    %s\n", link->plan->from->name, link->plan->to->name,
+      input->pad ? " (" : "", input->pad ? input->key : "", input->pad ? ")" : "", caps);
   if (*tensors)
     printf ("    tensors %s\n", tensors);
   print_queue (link, bytes);

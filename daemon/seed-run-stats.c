@@ -142,13 +142,21 @@ add_failure (JsonBuilder *json, const SeedRunFailure *failure)
   json_builder_end_object (json);
 }
 
+static double
+wall_seconds (const SeedRun *run)
+{
+  if (run->stats || !run->begin_us)
+    return run->wall_seconds;
+  return (double) (g_get_monotonic_time () - run->begin_us) / G_USEC_PER_SEC;
+}
+
 static void
 add_run (JsonBuilder *json, const SeedRun *run)
 {
   add_text (json, "schema", SCHEMA);
   add_text (json, "file", run->options->file);
   add_text (json, "graph", run->graph ? run->graph->name : NULL);
-  add_text (json, "result", result_names[run->result]);
+  add_text (json, "result", run->loop && !run->stats ? "running" : result_names[run->result]);
   json_builder_set_member_name (json, "error");
   if (run->failure.reason)
     add_failure (json, &run->failure);
@@ -156,7 +164,7 @@ add_run (JsonBuilder *json, const SeedRun *run)
     json_builder_add_null_value (json);
   add_count (json, "begin_ns", (guint64) run->begin_ns);
   json_builder_set_member_name (json, "wall_seconds");
-  json_builder_add_double_value (json, run->wall_seconds);
+  json_builder_add_double_value (json, wall_seconds (run));
   add_count (json, "threads",
       run->options->threads || !run->begin_us ? run->options->threads : seed_pool_n_threads ());
   add_text (json, "backend", run->options->build.backend ? run->options->build.backend : "auto");
@@ -178,9 +186,14 @@ add_pipeline (JsonBuilder *json, const SeedRun *run)
 
   json_builder_set_member_name (json, "stages");
   json_builder_begin_array (json);
-  for (guint i = 0; pipeline && i < pipeline->stages->len; i++)
-    add_stage (json, &g_array_index (pipeline->stages, SeedPipelineStage, i),
-        run->stats ? g_ptr_array_index (run->stats, i) : NULL);
+  for (guint i = 0; pipeline && i < pipeline->stages->len; i++) {
+    const SeedPipelineStage *stage = &g_array_index (pipeline->stages, SeedPipelineStage, i);
+    g_autoptr (GstStructure) live = NULL;
+
+    if (!run->stats && run->begin_us)
+      live = seed_run_element_stats (stage->element);
+    add_stage (json, stage, run->stats ? g_ptr_array_index (run->stats, i) : live);
+  }
   json_builder_end_array (json);
   json_builder_set_member_name (json, "queues");
   json_builder_begin_array (json);
@@ -189,19 +202,25 @@ add_pipeline (JsonBuilder *json, const SeedRun *run)
   json_builder_end_array (json);
 }
 
-gboolean
-seed_run_write_stats (SeedRun *run, GError **error)
+JsonNode *
+seed_run_stats_to_json (const SeedRun *run)
 {
   g_autoptr (JsonBuilder) json = json_builder_new ();
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (JsonNode) root = NULL;
-  g_autofree char *text = NULL, *line = NULL;
 
   json_builder_begin_object (json);
   add_run (json, run);
   add_pipeline (json, run);
   json_builder_end_object (json);
-  root = json_builder_get_root (json);
+  return json_builder_get_root (json);
+}
+
+gboolean
+seed_run_write_stats (SeedRun *run, GError **error)
+{
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autoptr (JsonNode) root = seed_run_stats_to_json (run);
+  g_autofree char *text = NULL, *line = NULL;
+
   json_generator_set_root (generator, root);
   json_generator_set_pretty (generator, TRUE);
   text = json_generator_to_data (generator, NULL);

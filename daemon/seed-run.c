@@ -2,6 +2,7 @@
 #include "seed-config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,8 +26,8 @@ typedef struct {
   SeedRunOptions run;
   gboolean version;
   char **files;
-  char *seed, *backend, *stats;
-  int threads, drain;
+  char *seed, *backend, *stats, *publish_base;
+  int threads, drain, status_fd, status_interval;
 } Arguments;
 
 static gboolean
@@ -54,6 +55,8 @@ finish_arguments (Arguments *a, GError **error)
     problem = "--drain: expected seconds, 0 or more";
   else if (a->backend && !g_strv_contains (backends, a->backend))
     problem = "--backend: expected auto, native, openblas or onednn";
+  else if (a->status_fd >= 0 && (a->status_interval < 1 || fcntl (a->status_fd, F_GETFD) < 0))
+    problem = "--status-fd: expected an open file descriptor; --status-interval: milliseconds";
   else if (a->run.check && a->run.dot)
     problem = "--check and --dot: one at a time";
   if (problem) {
@@ -64,6 +67,7 @@ finish_arguments (Arguments *a, GError **error)
   a->run.threads = (guint) a->threads;
   a->run.drain = (guint) a->drain;
   a->run.build.backend = a->backend;
+  a->run.build.publish_base = a->publish_base;
   a->run.stats = a->stats;
   return TRUE;
 }
@@ -93,6 +97,13 @@ parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &a->run.quiet, "No progress, errors and warnings only",
         NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &a->version, "Print the version", NULL },
+    /* what seedd says to the graphs it runs */
+    { "status-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &a->status_fd,
+        "Status channel to the supervisor (seed-run-status.h)", "FD" },
+    { "status-interval", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &a->status_interval,
+        "Between two heartbeats", "MILLISECONDS" },
+    { "publish-base", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &a->publish_base,
+        "Where publish nodes without an endpoint bind (graph/build.h)", "ENDPOINT" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->files, NULL, NULL },
     { NULL },
   };
@@ -115,6 +126,7 @@ refuse (SeedRun *run, const SeedDiagnostics *diagnostics)
   guint n = seed_diagnostics_count (diagnostics);
 
   fputs (text, stderr);
+  seed_run_status_refuse (run->options->status, diagnostics);
   if (run->result == SEED_RUN_DONE)
     run->result = SEED_RUN_REFUSED;
   g_free (run->failure.reason);
@@ -169,6 +181,7 @@ run_graph (SeedRun *run)
       run->result = SEED_RUN_FAILED;
     }
   }
+  seed_run_status_end (run->options->status, run);
   g_clear_pointer (&run->pipeline, seed_pipeline_free);
   run->graph = NULL;
 }
@@ -225,7 +238,9 @@ start (const SeedRunOptions *options)
 int
 main (int argc, char **argv)
 {
-  Arguments arguments = { .drain = SEED_RUN_DRAIN_SECONDS };
+  Arguments arguments = {
+    .drain = SEED_RUN_DRAIN_SECONDS, .status_fd = -1, .status_interval = 1000
+  };
   g_autoptr (GError) error = NULL;
   int status;
 
@@ -239,12 +254,18 @@ main (int argc, char **argv)
     puts ("seed-run " SEED_VERSION);
     status = EXIT_SUCCESS;
   } else {
+    /* before GStreamer, which may look at every plugin of the machine first */
+    if (arguments.status_fd >= 0)
+      arguments.run.status =
+          seed_run_status_new (arguments.status_fd, (guint) arguments.status_interval);
     status = start (&arguments.run);
+    seed_run_status_free (arguments.run.status);
   }
   g_hash_table_unref (arguments.run.set);
   g_strfreev (arguments.files);
   g_free (arguments.seed);
   g_free (arguments.backend);
   g_free (arguments.stats);
+  g_free (arguments.publish_base);
   return status;
 }

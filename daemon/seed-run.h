@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <glib.h>
+#include <json-glib/json-glib.h>
 
 #include "graph/build.h"
+#include "seed-run-status.h"
 
 G_BEGIN_DECLS
 
@@ -15,8 +16,9 @@ typedef struct {
   GHashTable *set; /* parameters to override */
   guint threads;   /* 0: as many as the CPU mask has */
   SeedBuildOptions build;
-  const char *stats; /* file, or NULL */
-  guint drain;       /* seconds a drain may take */
+  const char *stats;     /* file, or NULL */
+  guint drain;           /* seconds a drain may take */
+  SeedRunStatus *status; /* to the supervisor, or NULL */
 } SeedRunOptions;
 
 typedef enum {
@@ -31,7 +33,8 @@ typedef struct {
 } SeedRunFailure;
 
 /** One run of a graph. Belongs to the main thread. */
-typedef struct {
+typedef struct _SeedRun SeedRun;
+struct _SeedRun {
   const SeedRunOptions *options;
   const SeedGraph *graph; /* NULL when it was refused */
   SeedPipeline *pipeline; /* NULL when it was refused */
@@ -46,7 +49,7 @@ typedef struct {
 
   GMainLoop *loop;
   guint drain_source; /* of the limit, while draining */
-} SeedRun;
+};
 
 /** Plays @run's pipeline to the end, a failure or a signal. Sets result and failure. */
 void seed_run_play (SeedRun *run);
@@ -84,11 +87,19 @@ void seed_progress_clear (SeedProgress *progress);
  * reported. */
 gboolean seed_run_report (SeedRun *run, SeedDiagnostics *diagnostics);
 
-/** Writes the account of the run to options->stats, at once or not at all. */
+/** The account of the run so far, or of the whole once it has ended. */
+JsonNode *seed_run_stats_to_json (const SeedRun *run);
+
+/** Writes that account to options->stats, at once or not at all. */
 gboolean seed_run_write_stats (SeedRun *run, GError **error);
 
 /** The element's ledger (a new reference) and stats (caller frees), NULL when it has none. */
 SeedLedger *seed_run_element_ledger (GstElement *element);
 GstStructure *seed_run_element_stats (GstElement *element);
+
+/** A source's own account (*@own: its `out` counts), or, of one that keeps none, that of a queue it
+ * feeds (its `in` counts). A new reference or NULL. */
+SeedLedger *seed_run_source_ledger (
+    const SeedPipeline *pipeline, const SeedPipelineStage *stage, gboolean *own);
 
 G_END_DECLS

@@ -11,6 +11,7 @@
 #include "publish/json-tree.h"
 #include "publish/sequence.h"
 #include "publish/subscriber.h"
+#include "publish/wire-kinds.h"
 #include "seedctl.h"
 
 /* Values of a tensor shown without --full. */
@@ -19,6 +20,7 @@
 
 typedef struct {
   const char *endpoint;
+  char *server_key, *client_key; /* files */
   gboolean full;
   gint64 count;   /* messages to print, 0 for no limit */
   double timeout; /* seconds without a publisher, 0 for no limit */
@@ -160,6 +162,24 @@ append_tensors (GString *line, const SeedResult *result, gboolean full)
   g_string_append_c (line, ']');
 }
 
+/* A result that is not what its kind promises is shown all the same, and told of. */
+static void
+append_summary (GString *line, const SeedResult *result)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *summary = NULL;
+
+  if (!seed_kind_check (result, &error)) {
+    seedctl_complain ("tail", "%s", error->message);
+    return;
+  }
+  summary = seed_kind_summarize (result);
+  if (!summary)
+    return;
+  g_string_append (line, ",\"summary\":");
+  seed_json_append_quoted (line, summary);
+}
+
 /* The header as it came, unknown keys and all, with the topic before it and the tensors told. */
 static void
 format_result (Tail *tail, const SeedResult *result)
@@ -173,7 +193,7 @@ format_result (Tail *tail, const SeedResult *result)
       result->node);
   json_object_iter_init_ordered (&iter, json_node_get_object (result->root));
   while (json_object_iter_next_ordered (&iter, &key, &value)) {
-    if (strcmp (key, "topic") == 0)
+    if (strcmp (key, "topic") == 0 || strcmp (key, "summary") == 0)
       continue;
     g_string_append_c (line, ',');
     seed_json_append_quoted (line, key);
@@ -183,6 +203,7 @@ format_result (Tail *tail, const SeedResult *result)
     else
       seed_json_tree_append (line, value);
   }
+  append_summary (line, result);
   g_string_append (line, "}\n");
 }
 
@@ -292,7 +313,7 @@ static int
 tail_prefixes (Tail *tail, const char *const *prefixes)
 {
   const SeedSubscriberConfig config = { tail->endpoint, prefixes, SEED_SUBSCRIBER_DEFAULT_HWM,
-    SEED_SUBSCRIBER_DEFAULT_MAX_PART };
+    SEED_SUBSCRIBER_DEFAULT_MAX_PART, tail->server_key, tail->client_key };
   g_autoptr (GError) error = NULL;
   SeedSubscriber *subscriber = seed_subscriber_new (&config, &error);
   int code;
@@ -327,6 +348,10 @@ seedctl_tail (int argc, char **argv)
         "N" },
     { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &tail.timeout,
         "End with status 3 after so long without a publisher (default: never)", "SECONDS" },
+    { "server-key", 0, 0, G_OPTION_ARG_FILENAME, &tail.server_key,
+        "File with the publisher's public key, for CURVE", "FILE" },
+    { "client-key", 0, 0, G_OPTION_ARG_FILENAME, &tail.client_key,
+        "File with the own key pair, for CURVE (see seedctl keygen)", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Implied; here for uniformity", NULL },
     { NULL },
   };
@@ -345,7 +370,9 @@ seedctl_tail (int argc, char **argv)
     return SEEDCTL_USAGE;
   }
   tail.endpoint = endpoint ? endpoint : SEED_WIRE_DEFAULT_ENDPOINT;
-  if (argc > 1)
-    return tail_prefixes (&tail, (const char *const *) argv + 1);
-  return tail_prefixes (&tail, (const char *const[]){ "", NULL });
+  code = tail_prefixes (
+      &tail, argc > 1 ? (const char *const *) argv + 1 : (const char *const[]){ "", NULL });
+  g_free (tail.server_key);
+  g_free (tail.client_key);
+  return code;
 }

@@ -12,6 +12,22 @@ static const struct {
   const char *name, *summary;
   int (*run) (int argc, char **argv);
 } commands[] = {
+  { "list", "list the graphs and what each is doing", seedctl_list },
+  { "status", "tell how the daemon is, or everything about one graph", seedctl_status },
+  { "start", "start graphs", seedctl_start },
+  { "stop", "stop graphs", seedctl_stop },
+  { "restart", "stop graphs and start them again", seedctl_restart },
+  { "reload", "take over what has changed in graph files", seedctl_reload },
+  { "check", "check a graph file", seedctl_check_any },
+  { "get", "print the properties of a node", seedctl_get },
+  { "set", "change a property of a node while its graph runs", seedctl_set },
+  { "stats", "print ledgers and measurements of a graph", seedctl_stats },
+  { "top", "show all streams live", seedctl_top },
+  { "dot", "print a graph as Graphviz text", seedctl_dot },
+  { "snapshot", "write the current frame of a stream as a JPEG", seedctl_snapshot },
+  { "promote", "let candidate weights serve", seedctl_promote },
+  { "rollback", "let the previous weights serve again", seedctl_rollback },
+  { "keygen", "make a key pair for encrypted results and control", seedctl_keygen },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },
   { "version", "print the version", seedctl_version },
 };

@@ -15,7 +15,23 @@ enum {
  * A subcommand: @argv[0] is its name. Returns an exit code. A new one needs its function here and a
  * line in the table of seedctl.c.
  */
+int seedctl_list (int argc, char **argv);
+int seedctl_status (int argc, char **argv);
+int seedctl_start (int argc, char **argv);
+int seedctl_stop (int argc, char **argv);
+int seedctl_restart (int argc, char **argv);
+int seedctl_reload (int argc, char **argv);
+int seedctl_check_any (int argc, char **argv);
+int seedctl_get (int argc, char **argv);
+int seedctl_set (int argc, char **argv);
+int seedctl_stats (int argc, char **argv);
+int seedctl_top (int argc, char **argv);
+int seedctl_keygen (int argc, char **argv);
 int seedctl_tail (int argc, char **argv);
+int seedctl_dot (int argc, char **argv);
+int seedctl_snapshot (int argc, char **argv);
+int seedctl_promote (int argc, char **argv);
+int seedctl_rollback (int argc, char **argv);
 int seedctl_version (int argc, char **argv);
 
 /*

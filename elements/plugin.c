@@ -3,6 +3,7 @@
 
 #include <gst/gst.h>
 
+#include "core/caption-meta.h"
 #include "core/stream-meta.h"
 
 #define SEED_ELEMENT(name) GST_ELEMENT_REGISTER_DECLARE (name)
@@ -15,6 +16,7 @@ plugin_init (GstPlugin *plugin)
   gboolean ok = TRUE;
 
   seed_stream_meta_register ();
+  seed_caption_meta_register ();
 #define SEED_ELEMENT(name) ok = GST_ELEMENT_REGISTER (name, plugin) && ok;
 #include "plugin-elements.def"
 #undef SEED_ELEMENT

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "decode/uri.h"
 #include "graph/builder.h"
 #include "graph/pads.h"
 #include "graph/props.h"
@@ -82,23 +83,61 @@ set_common_properties (SeedBuilder *builder, GstElement *element, const SeedGrap
     set_text (element, node, "backend", options->backend);
 }
 
+/* Under a supervisor, which passes results on. */
+static void
+set_publish_base (SeedBuilder *builder, GstElement *element, const SeedGraphNode *node)
+{
+  g_autofree char *endpoint = NULL;
+  guint wait;
+
+  if (!builder->options->publish_base || strcmp (node->factory, "seedpublish") != 0 ||
+      seed_graph_node_setting (node, "endpoint"))
+    return;
+  endpoint = g_strdup_printf ("%s.%u", builder->options->publish_base, node->index);
+  g_object_get (element, "wait-subscribers", &wait, NULL);
+  wait = MIN (wait + SEED_BUILD_SUPERVISOR_SUBSCRIPTIONS, G_MAXUINT16);
+  g_object_set (element, "endpoint", endpoint, "wait-subscribers", wait, NULL);
+}
+
+static void
+set_ms (GstStructure *s, const char *field, gint64 ms)
+{
+  if (ms >= 0)
+    gst_structure_set (s, field, G_TYPE_UINT, (guint) ms, NULL);
+}
+
+static char *
+serialize_stream (const SeedGraphStream *stream)
+{
+  g_autoptr (GstStructure) s = gst_structure_new ("stream", "id", G_TYPE_STRING, stream->id, "uri",
+      G_TYPE_STRING, stream->uri, "loop", G_TYPE_BOOLEAN, stream->loop, "passes", G_TYPE_UINT,
+      stream->passes, NULL);
+  char *text;
+
+  if (stream->max_fps >= 0)
+    gst_structure_set (s, "max-fps", G_TYPE_DOUBLE, stream->max_fps, NULL);
+  if (stream->live != seed_uri_is_live (stream->uri)) /* the file said otherwise */
+    gst_structure_set (s, "live", G_TYPE_BOOLEAN, stream->live, NULL);
+  if (stream->reconnect >= 0)
+    gst_structure_set (s, "reconnect", G_TYPE_BOOLEAN, stream->reconnect, NULL);
+  set_ms (s, "retry-min-ms", stream->retry_min_ms);
+  set_ms (s, "retry-max-ms", stream->retry_max_ms);
+  set_ms (s, "stall-ms", stream->stall_ms);
+  set_ms (s, "connect-ms", stream->connect_ms);
+  text = gst_structure_to_string (s);
+  if (g_str_has_suffix (text, ";"))
+    text[strlen (text) - 1] = 0;
+  return text;
+}
+
 static char *
 serialize_streams (const GPtrArray *streams)
 {
   GString *text = g_string_new (NULL);
 
   for (guint i = 0; i < streams->len; i++) {
-    const SeedGraphStream *stream = g_ptr_array_index (streams, i);
-    g_autoptr (GstStructure) s = gst_structure_new ("stream", "id", G_TYPE_STRING, stream->id,
-        "uri", G_TYPE_STRING, stream->uri, "loop", G_TYPE_BOOLEAN, stream->loop, "passes",
-        G_TYPE_UINT, stream->passes, NULL);
-    g_autofree char *one = NULL;
+    g_autofree char *one = serialize_stream (g_ptr_array_index (streams, i));
 
-    if (stream->max_fps >= 0)
-      gst_structure_set (s, "max-fps", G_TYPE_DOUBLE, stream->max_fps, NULL);
-    one = gst_structure_to_string (s);
-    if (g_str_has_suffix (one, ";"))
-      one[strlen (one) - 1] = 0;
     g_string_append_printf (text, "%s%s", i ? "; " : "", one);
   }
   return g_string_free (text, FALSE);
@@ -179,6 +218,7 @@ seed_builder_add_node (SeedBuilder *builder, SeedGraphNode *node, const char *na
     set_text (stage.element, node, "streams", streams);
   }
   set_common_properties (builder, stage.element, node);
+  set_publish_base (builder, stage.element, node);
   free_sink (stage.element, node);
   gst_bin_add (GST_BIN (builder->pipeline->pipeline), stage.element);
   g_array_append_val (builder->pipeline->stages, stage);
@@ -259,8 +299,8 @@ add_input (SeedBuilder *builder, guint i)
   const SeedGraphInput *input = input_of (link);
   GstElement *to = g_ptr_array_index (builder->elements, link->to->index);
   SeedPipelineLink made = { .plan = link };
-  g_autofree char *name = g_strdup_printf (
-      "%s:%s%s", link->from->name, link->to->name, input->target ? ":" SEED_PAD_TARGET : "");
+  g_autofree char *name = g_strdup_printf ("%s:%s%s%s", link->from->name, link->to->name,
+      input->pad ? ":" : "", input->pad ? input->key : "");
   g_autoptr (GstPad) src = NULL;
 
   made.queue = seed_builder_add_queue (builder, name, link->frames, link->leak);

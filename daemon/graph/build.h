@@ -8,11 +8,19 @@
 
 G_BEGIN_DECLS
 
+/** Subscriptions of the supervisor itself, which a publish node bound at publish_base awaits
+ * besides those its node asks for: its first result is then not lost on those who subscribed
+ * before. */
+#define SEED_BUILD_SUPERVISOR_SUBSCRIPTIONS 2u
+
 /** What a run asks of every element that has such a property and whose node does not set it. */
 typedef struct {
   guint64 seed;           /* property "seed" */
   gboolean deterministic; /* property "deterministic" */
   const char *backend;    /* property "backend"; NULL: leave it */
+  /* Where publish nodes that name no endpoint bind: this ipc endpoint with ".0", ".1", ...
+   * appended, for the supervisor to collect results from. NULL: their own default. */
+  const char *publish_base;
 } SeedBuildOptions;
 
 /** An element that does a node's work. A node split by geometry has several. */
@@ -31,8 +39,8 @@ typedef struct {
 
 /**
  * A GstPipeline made from a plan. Besides the nodes' elements it holds queues ("FROM:TO",
- * "FROM:TO:target"), tees ("FROM.tee"), and a fakesink ("FROM.sink") for every output nobody takes.
- * Sinks neither preroll nor wait for the clock unless their node says so.
+ * "FROM:TO:target", "FROM:TO:teachers"), tees ("FROM.tee"), and a fakesink ("FROM.sink") for every
+ * output nobody takes. Sinks neither preroll nor wait for the clock unless their node says so.
  */
 typedef struct {
   const SeedPlan *plan;

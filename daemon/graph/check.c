@@ -79,7 +79,7 @@ static void
 report_unknown_property (
     Check *check, const SeedGraphNode *node, GObjectClass *klass, const SeedYaml *key)
 {
-  const char *own[] = { "stage", "from", "queue", NULL, NULL, NULL };
+  const char *own[] = { "stage", "from", "queue", NULL, NULL, NULL, NULL };
   g_autofree const char **names = seed_props_names (klass), **all = NULL;
   g_autofree char *quoted = seed_quote (key->text), *hint = NULL;
   guint n = 3, m = g_strv_length ((char **) names);
@@ -88,6 +88,8 @@ report_unknown_property (
     own[n++] = "streams";
   if (node->stage && node->stage->target)
     own[n++] = "target";
+  if (node->stage && node->stage->teachers)
+    own[n++] = "teachers";
   all = g_new0 (const char *, n + m + 1);
   memcpy (all, names, m * sizeof *names);
   if (node->stage)
@@ -189,9 +191,9 @@ check_link (Check *check, const SeedGraphNode *node, guint i)
   g_autoptr (GstCaps) gives = NULL, takes = NULL;
   g_autofree char *gives_text = NULL, *takes_text = NULL;
 
-  if (!sink && input->target)
+  if (!sink && input->pad)
     seed_diagnostics_add (
-        check->diagnostics, input->mark, "the element '%s' takes no target", node->factory);
+        check->diagnostics, input->mark, "the element '%s' takes no %s", node->factory, input->key);
   if (!from)
     return;
   src = seed_pads_output (from);
@@ -219,17 +221,17 @@ check_inputs (Check *check, const SeedGraphNode *node)
   for (guint i = 0; i < node->inputs->len; i++) {
     const SeedGraphInput *input = &g_array_index (node->inputs, SeedGraphInput, i);
 
-    n += !input->target;
-    if (!input->target && n == room + 1 && room == 0)
+    n += !input->pad;
+    if (!input->pad && n == room + 1 && room == 0)
       seed_diagnostics_add (check->diagnostics, input->mark,
           "node '%s' is a source ('%s'); it takes nothing from another node", node->name,
           node->factory);
-    else if (!input->target && n == room + 1)
+    else if (!input->pad && n == room + 1)
       seed_diagnostics_add (check->diagnostics, input->mark,
           "node '%s' ('%s') has %u input%s; join several with a node such as "
           "{element: funnel, from: [...]}",
           node->name, node->factory, room, room == 1 ? "" : "s");
-    if (input->target || n <= room)
+    if (input->pad || n <= room)
       check_link (check, node, i);
   }
   if (n == 0 && room > 0 &&

@@ -66,13 +66,14 @@ static void
 append_link (GString *dot, const SeedPlanLink *link)
 {
   g_autofree char *label = queue_label (link->frames, link->batches, link->leak);
-  gboolean target = g_array_index (link->to->inputs, SeedGraphInput, link->input).target;
+  const SeedGraphInput *input = &g_array_index (link->to->inputs, SeedGraphInput, link->input);
 
   g_string_append_printf (dot, "  \"%s", link->from->name);
   if (link->group >= 0)
     g_string_append_printf (dot, ".tee-%d", link->group);
-  g_string_append_printf (dot, "\" -> \"%s\" [label=\"%s%s\"%s];\n", link->to->name,
-      target ? "target: " : "", label, target ? ", style=dashed" : "");
+  g_string_append_printf (dot, "\" -> \"%s\" [label=\"%s%s%s\"%s];\n", link->to->name,
+      input->pad ? input->key : "", input->pad ? ": " : "", label,
+      input->pad ? ", style=dashed" : "");
 }
 
 static void

@@ -32,13 +32,16 @@ typedef struct {
   double max_fps; /* 0: all; negative: not said */
   gboolean loop, live;
   guint passes;
+  int reconnect;                                           /* truth value; negative: not said */
+  gint64 retry_min_ms, retry_max_ms, stall_ms, connect_ms; /* negative: not said */
 } SeedGraphStream;
 
 /** One thing a node takes its data from. */
 typedef struct {
   const char *from;    /* as written */
   SeedMark mark;       /* of that name */
-  gboolean target;     /* goes to the request pad "target" */
+  const char *key;     /* "from", or the key of a request pad: "target", "teachers". Static. */
+  const char *pad;     /* template of that request pad; NULL for "from". Static. */
   SeedGraphNode *node; /* NULL when there is no such node */
 } SeedGraphInput;
 
@@ -54,7 +57,7 @@ struct _SeedGraphNode {
   const SeedStage *stage; /* NULL for an `element` node */
   const char *factory;    /* NULL when the stage is unknown; reported */
   SeedMark factory_mark;
-  GArray *inputs;     /* SeedGraphInput: `from` in order, then `target` */
+  GArray *inputs;     /* SeedGraphInput: `from`, `target` and `teachers` as written */
   GArray *settings;   /* SeedGraphSetting in order */
   GPtrArray *streams; /* decode: SeedGraphStream in the order written */
   SeedQueueSpec queue;
@@ -78,6 +81,12 @@ struct _SeedGraph {
  */
 SeedGraph *seed_graph_parse (const char *text, gsize length, const char *folder, GHashTable *set,
     SeedDiagnostics *diagnostics);
+
+/**
+ * What stands in a file, NUL-terminated, at most one byte more than a graph may have:
+ * seed_yaml_parse refuses that. NULL when it cannot be read, reported. Caller frees.
+ */
+char *seed_graph_read_file (const char *path, gsize *length, SeedDiagnostics *diagnostics);
 
 /**
  * seed_graph_parse of a file, then, when the text could be read, seed_graph_check: everything that

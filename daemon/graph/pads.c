@@ -8,17 +8,18 @@
 static gboolean
 is_input (const GstStaticPadTemplate *t)
 {
-  return t->direction == GST_PAD_SINK && strcmp (t->name_template, SEED_PAD_TARGET) != 0;
+  return t->direction == GST_PAD_SINK && strcmp (t->name_template, SEED_PAD_TARGET) != 0 &&
+         strcmp (t->name_template, SEED_PAD_TEACHER) != 0;
 }
 
 static GstStaticPadTemplate *
-find_target (const GList *templates)
+find_request (const GList *templates, const char *name)
 {
   for (; templates; templates = templates->next) {
     GstStaticPadTemplate *t = templates->data;
 
     if (t->direction == GST_PAD_SINK && t->presence == GST_PAD_REQUEST &&
-        strcmp (t->name_template, SEED_PAD_TARGET) == 0)
+        strcmp (t->name_template, name) == 0)
       return t;
   }
   return NULL;
@@ -29,11 +30,12 @@ seed_pads_input (GstElementFactory *factory, const SeedGraphNode *node, guint in
 {
   const GList *templates = gst_element_factory_get_static_pad_templates (factory);
   guint position = 0;
+  const char *pad = g_array_index (node->inputs, SeedGraphInput, input).pad;
 
-  if (g_array_index (node->inputs, SeedGraphInput, input).target)
-    return find_target (templates);
+  if (pad)
+    return find_request (templates, pad);
   for (guint i = 0; i < input; i++)
-    position += !g_array_index (node->inputs, SeedGraphInput, i).target;
+    position += !g_array_index (node->inputs, SeedGraphInput, i).pad;
   for (const GList *l = templates; l; l = l->next) {
     GstStaticPadTemplate *t = l->data;
 

@@ -9,12 +9,10 @@ G_BEGIN_DECLS
 
 /*
  * Which pad of an element a graph's link means, from its pad templates. Inputs go to the pads that
- * are always there, in the templates' order, then to request pads; `target` to the request pad of
- * that name. The output is the first source pad that is always there, else one on request, else one
- * that appears while the element runs.
+ * are always there, in the templates' order, then to request pads; `target` and `teachers` to
+ * request pads of their own. The output is the first source pad that is always there, else one on
+ * request, else one that appears while the element runs.
  */
-
-#define SEED_PAD_TARGET "target"
 
 /** Template for a node's input; NULL when the element has no room for it. */
 GstStaticPadTemplate *
@@ -23,7 +21,8 @@ seed_pads_input (GstElementFactory *factory, const SeedGraphNode *node, guint in
 /** Template of the output; NULL for a sink. */
 GstStaticPadTemplate *seed_pads_output (GstElementFactory *factory);
 
-/** Inputs the element can take besides `target`; G_MAXUINT when they are made on request. */
+/** Inputs the element can take besides `target` and `teachers`; G_MAXUINT when they are made on
+ * request. */
 guint seed_pads_n_inputs (GstElementFactory *factory);
 
 /** The element's pad for a template: made when it is a request template. NULL when there is none

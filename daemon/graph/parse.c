@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "decode/streams.h"
+#include "decode/uri.h"
 #include "graph/graph.h"
 #include "graph/params.h"
 
@@ -10,7 +11,8 @@
 
 static const char *const section_keys[] = { "version", "graph", "description", "parameters",
   "streams", "nodes", NULL };
-static const char *const stream_keys[] = { "uri", "max-fps", "loop", "passes", "live", NULL };
+static const char *const stream_keys[] = { "uri", "max-fps", "loop", "passes", "live", "reconnect",
+  "retry-min-ms", "retry-max-ms", "stall-ms", "connect-ms", NULL };
 static const char *const queue_keys[] = { "frames", "leak", NULL };
 static const char *const element_keys[] = { "element", "from", "queue", "properties", NULL };
 static const char *const leak_names[] = { [SEED_LEAK_UNSET] = "",
@@ -220,6 +222,49 @@ parse_stream_passes (Parser *parser, SeedGraphStream *stream, const SeedYaml *ya
     report_expected (parser, yaml, "passes", "a number from 1 to 1000000");
 }
 
+/* -1 when it is not there, or wrong. */
+static gint64
+parse_stream_ms (Parser *parser, const SeedYaml *value, const char *key, guint64 least)
+{
+  const SeedYaml *yaml = seed_yaml_lookup (value, key, NULL);
+  g_autofree char *expected = NULL;
+  guint64 ms;
+
+  if (!yaml)
+    return -1;
+  if (yaml->kind == SEED_YAML_SCALAR &&
+      g_ascii_string_to_unsigned (yaml->text, 10, least, SEED_STREAMS_MAX_MS, &ms, NULL))
+    return (gint64) ms;
+  expected =
+      g_strdup_printf ("milliseconds from %" G_GUINT64_FORMAT " to %d", least, SEED_STREAMS_MAX_MS);
+  report_expected (parser, yaml, key, expected);
+  return -1;
+}
+
+/* What is done when the stream fails; docs/streams.md. */
+static void
+parse_stream_faults (Parser *parser, SeedGraphStream *stream, const SeedYaml *value)
+{
+  const SeedYaml *reconnect = seed_yaml_lookup (value, "reconnect", NULL);
+  const SeedYaml *least = seed_yaml_lookup (value, "retry-min-ms", NULL);
+  gboolean yes;
+
+  stream->reconnect = -1;
+  if (reconnect && parse_bool (parser, reconnect, "reconnect", &yes))
+    stream->reconnect = yes;
+  stream->retry_min_ms =
+      parse_stream_ms (parser, value, "retry-min-ms", SEED_STREAMS_LEAST_RETRY_MS);
+  stream->retry_max_ms =
+      parse_stream_ms (parser, value, "retry-max-ms", SEED_STREAMS_LEAST_RETRY_MS);
+  stream->stall_ms = parse_stream_ms (parser, value, "stall-ms", 0);
+  stream->connect_ms = parse_stream_ms (parser, value, "connect-ms", 0);
+  if (stream->retry_min_ms >= 0 && stream->retry_max_ms >= 0 &&
+      stream->retry_min_ms > stream->retry_max_ms)
+    seed_diagnostics_add (parser->diagnostics, least->mark,
+        "'retry-min-ms': expected no more than retry-max-ms (%d), found '%s'",
+        (int) stream->retry_max_ms, least->text);
+}
+
 static void
 parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
 {
@@ -255,6 +300,7 @@ parse_stream (Parser *parser, const SeedYaml *key, const SeedYaml *value)
     parse_stream_passes (parser, stream, passes);
   if (!live || !parse_bool (parser, live, "live", &stream->live))
     stream->live = stream->uri && seed_uri_is_live (stream->uri);
+  parse_stream_faults (parser, stream, value);
 }
 
 static void
@@ -323,17 +369,20 @@ parse_node_streams (Parser *parser, SeedGraphNode *node, const SeedYaml *yaml)
   }
 }
 
-static void
-add_input (Parser *parser, SeedGraphNode *node, const SeedYaml *name, gboolean target)
-{
-  SeedGraphInput input = { .from = name->text, .mark = name->mark, .target = target };
+static const char key_from[] = "from", key_target[] = "target", key_teachers[] = "teachers";
 
-  if (!expect_kind (parser, name, SEED_YAML_SCALAR, target ? "target" : "from"))
+static void
+add_input (
+    Parser *parser, SeedGraphNode *node, const SeedYaml *name, const char *key, const char *pad)
+{
+  SeedGraphInput input = { .from = name->text, .mark = name->mark, .key = key, .pad = pad };
+
+  if (!expect_kind (parser, name, SEED_YAML_SCALAR, key))
     return;
   for (guint i = 0; i < node->inputs->len; i++) {
     const SeedGraphInput *other = &g_array_index (node->inputs, SeedGraphInput, i);
 
-    if (other->target == target && strcmp (other->from, name->text) == 0) {
+    if (other->key == key && strcmp (other->from, name->text) == 0) {
       g_autofree char *quoted = seed_quote (name->text);
 
       seed_diagnostics_add (parser->diagnostics, name->mark, "node %s is listed twice", quoted);
@@ -347,16 +396,18 @@ add_input (Parser *parser, SeedGraphNode *node, const SeedYaml *name, gboolean t
         "more than %d links; split the graph with publish and subscribe", SEED_GRAPH_MAX_LINKS);
 }
 
+/* One node, or a list of them. */
 static void
-parse_from (Parser *parser, SeedGraphNode *node, const SeedYaml *yaml)
+parse_inputs (
+    Parser *parser, SeedGraphNode *node, const SeedYaml *yaml, const char *key, const char *pad)
 {
   if (yaml->kind == SEED_YAML_SCALAR) {
-    add_input (parser, node, yaml, FALSE);
+    add_input (parser, node, yaml, key, pad);
   } else if (yaml->kind == SEED_YAML_SEQUENCE && seed_yaml_length (yaml) > 0) {
     for (guint i = 0; i < seed_yaml_length (yaml); i++)
-      add_input (parser, node, seed_yaml_item (yaml, i), FALSE);
+      add_input (parser, node, seed_yaml_item (yaml, i), key, pad);
   } else {
-    report_expected (parser, yaml, "from", "a node or a list of nodes");
+    report_expected (parser, yaml, key, "a node or a list of nodes");
   }
 }
 
@@ -444,13 +495,15 @@ parse_node_key (Parser *parser, SeedGraphNode *node, const SeedYaml *key, const 
   if (strcmp (name, "stage") == 0 || strcmp (name, "element") == 0)
     return;
   if (strcmp (name, "from") == 0)
-    parse_from (parser, node, value);
+    parse_inputs (parser, node, value, key_from, NULL);
   else if (strcmp (name, "queue") == 0)
     parse_queue (parser, node, value);
   else if (node->stage && node->stage->streams && strcmp (name, "streams") == 0)
     parse_node_streams (parser, node, value);
   else if (node->stage && node->stage->target && strcmp (name, "target") == 0)
-    add_input (parser, node, value, TRUE);
+    add_input (parser, node, value, key_target, SEED_PAD_TARGET);
+  else if (node->stage && node->stage->teachers && strcmp (name, "teachers") == 0)
+    parse_inputs (parser, node, value, key_teachers, SEED_PAD_TEACHER);
   else if (node->stage)
     g_array_append_val (node->settings, setting);
   else if (node->factory && strcmp (name, "properties") == 0)

@@ -10,7 +10,7 @@ static const SeedStage stages[] = {
   { .name = "images",
       .factory = "seedimagesrc",
       .required = "location",
-      .paths = { "location", "labels" } },
+      .paths = { "location", "labels", "captions" } },
   { .name = "replay", .factory = "seedreplay", .paths = { "spool" } },
   { .name = "patchify", .factory = "seedpatchify", .splits = TRUE },
   { .name = "teacher", .factory = "seedteacher", .required = "model", .paths = { "model" } },
@@ -19,6 +19,7 @@ static const SeedStage stages[] = {
       .factory = "seedstudent",
       .paths = { "model", "checkpoint" },
       .target = TRUE,
+      .teachers = TRUE,
       .pairs = TRUE },
   { .name = "publish", .factory = "seedpublish" },
   { .name = "subscribe", .factory = "seedsubscribe", .required = "endpoint", .live = TRUE },
@@ -64,20 +65,6 @@ seed_name_is_good (const char *name)
 
   return n >= 1 && n <= MAX_NAME && strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n &&
          strspn (name, "-") < n;
-}
-
-gboolean
-seed_uri_is_live (const char *uri)
-{
-  static const char *const schemes[] = { "rtsp", "rtsps", "rtspu", "rtspt", "rtsph", "rtsp-sdp",
-    "rtspsu", "rtspst", "rtspsh", "rtp", "srtp", "udp", "srt", "rist", "rtmp", "rtmps", "rtmpt",
-    "v4l2", "mms", "mmsh", "onvif", "ndi", "webrtc", "whep", NULL };
-  g_autofree char *scheme = g_uri_parse_scheme (uri), *lower = NULL;
-
-  if (!scheme)
-    return FALSE;
-  lower = g_ascii_strdown (scheme, -1);
-  return g_strv_contains (schemes, lower);
 }
 
 char *

@@ -5,6 +5,10 @@
 
 G_BEGIN_DECLS
 
+/* Templates of request pads that have a key of their own. */
+#define SEED_PAD_TARGET "target"
+#define SEED_PAD_TEACHER "teacher_%u"
+
 /**
  * What a graph file calls a stage, and the little the format knows about it that its element cannot
  * say itself. Everything else a key may be is a property of the element.
@@ -16,6 +20,7 @@ typedef struct {
   const char *paths[3]; /* keys that name files; relative to the graph file's folder */
   gboolean streams;     /* takes `streams` */
   gboolean target;      /* takes `target`: an input for its request pad "target" */
+  gboolean teachers;    /* takes `teachers`: inputs for its request pads "teacher_%u" */
   gboolean pairs;       /* waits for the same batch on all of its inputs */
   gboolean live;        /* a source that cannot be made to wait */
   gboolean splits;      /* one instance for each geometry its consumers need */
@@ -37,9 +42,6 @@ gboolean seed_name_is_good (const char *name);
 
 /** What is wrong with a name that is not good. */
 #define SEED_NAME_RULE "expected 1 to 63 of a-z, 0-9 and '-'"
-
-/** TRUE for a URI of a source that does not wait (cameras, receivers). */
-gboolean seed_uri_is_live (const char *uri);
 
 /**
  * A URI for @location: itself when it has a scheme, otherwise (or when it is "file:" with a

@@ -48,6 +48,50 @@ seed_model_event_parse (GstEvent *event, const char **name, const char **sha256,
   return *name && *sha256 && gst_structure_get_uint64 (s, "step", step);
 }
 
+GstEvent *
+seed_agreement_event_new (double agreement, guint64 step, const char *stream)
+{
+  GstStructure *s = gst_structure_new (SEED_AGREEMENT_EVENT_NAME, "agreement", G_TYPE_DOUBLE,
+      agreement, "step", G_TYPE_UINT64, step, NULL);
+
+  if (stream)
+    gst_structure_set (s, "stream", G_TYPE_STRING, stream, NULL);
+  return gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s);
+}
+
+gboolean
+seed_agreement_event_parse (GstEvent *event, double *agreement, guint64 *step, const char **stream)
+{
+  const GstStructure *s = gst_event_get_structure (event);
+
+  if (!s || !gst_structure_has_name (s, SEED_AGREEMENT_EVENT_NAME))
+    return FALSE;
+  *stream = gst_structure_get_string (s, "stream");
+  return gst_structure_get_double (s, "agreement", agreement) &&
+         gst_structure_get_uint64 (s, "step", step);
+}
+
+GstEvent *
+seed_scene_cut_event_new (const char *stream)
+{
+  GstStructure *s = gst_structure_new_empty (SEED_SCENE_CUT_EVENT_NAME);
+
+  if (stream)
+    gst_structure_set (s, "stream", G_TYPE_STRING, stream, NULL);
+  return gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s);
+}
+
+gboolean
+seed_scene_cut_event_parse (GstEvent *event, const char **stream)
+{
+  const GstStructure *s = gst_event_get_structure (event);
+
+  if (!s || !gst_structure_has_name (s, SEED_SCENE_CUT_EVENT_NAME))
+    return FALSE;
+  *stream = gst_structure_get_string (s, "stream");
+  return TRUE;
+}
+
 gint64
 seed_realtime_ns (void)
 {

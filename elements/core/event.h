@@ -39,5 +39,26 @@ GstEvent *seed_model_event_new (const char *name, const char *sha256, guint64 st
 gboolean
 seed_model_event_parse (GstEvent *event, const char **name, const char **sha256, guint64 *step);
 
+/*
+ * "seed-agreement": how well a learning student agreed with its target on one batch. An upstream
+ * event, sent on the student's input of words after each step; a stage that spaces out the frames
+ * which teachers see obeys it.
+ * @agreement: 0..1; @step: of the student, increasing, so that copies of an event count once;
+ * @stream: whose frames they were, or NULL for a batch of several.
+ */
+#define SEED_AGREEMENT_EVENT_NAME "seed-agreement"
+GstEvent *seed_agreement_event_new (double agreement, guint64 step, const char *stream);
+/* FALSE when it is something else. @stream: NULL for all; lives as long as @event. */
+gboolean
+seed_agreement_event_parse (GstEvent *event, double *agreement, guint64 *step, const char **stream);
+
+/*
+ * "seed-scene-cut": @stream (NULL: every stream) shows something else from now on. An upstream
+ * event of whoever notices.
+ */
+#define SEED_SCENE_CUT_EVENT_NAME "seed-scene-cut"
+GstEvent *seed_scene_cut_event_new (const char *stream);
+gboolean seed_scene_cut_event_parse (GstEvent *event, const char **stream);
+
 /* Realtime in ns since the epoch. */
 gint64 seed_realtime_ns (void);

@@ -24,6 +24,7 @@ static const char *const reason_names[SEED_N_DROP_REASONS] = {
   [SEED_DROP_RATE] = "rate",
   [SEED_DROP_QUEUE_FULL] = "queue-full",
   [SEED_DROP_DUPLICATE] = "duplicate",
+  [SEED_DROP_STRIDE] = "stride",
   [SEED_DROP_NOT_CALIBRATED] = "not-calibrated",
   [SEED_DROP_SHORT_BATCH] = "short-batch",
   [SEED_DROP_FINISHED] = "finished",

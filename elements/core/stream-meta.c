@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stream-meta.h"
 
+#include "core/caption-meta.h"
+
 static void
 copy_fields (SeedStreamMeta *to, const SeedStreamMeta *from)
 {
@@ -53,6 +55,7 @@ seed_buffer_copy_stream_metas (GstBuffer *to, GstBuffer *from)
 
   while ((meta = seed_buffer_iterate_stream_meta (from, &state)))
     seed_buffer_copy_stream_meta (to, meta);
+  seed_buffer_copy_caption_metas (to, from);
 }
 
 #define FOREACH_STREAM(buffer, name, statement)                                                    \

@@ -9,7 +9,7 @@ void seed_stream_meta_register (void);
 /* Appends a copy of @meta to @buffer. */
 void seed_buffer_copy_stream_meta (GstBuffer *buffer, const SeedStreamMeta *meta);
 
-/* Appends copies of all stream metas of @from to @to, in order. */
+/* Appends copies of all stream metas of @from to @to, in order, and of their captions. */
 void seed_buffer_copy_stream_metas (GstBuffer *to, GstBuffer *from);
 
 #include <seed/ledger.h>

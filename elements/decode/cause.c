@@ -79,3 +79,60 @@ seed_decode_describe_cause (const GError *error, const char *debug)
   return without_secrets (g_strdup_printf ("%s%s%s%s; %s", message, detail ? " (" : "",
       detail ? detail : "", detail ? ")" : "", find_advice (error)));
 }
+
+static const char *const status_fields[] = { "rtsp-status-code", "http-status-code" };
+
+/* Answers in the hundreds of 400 that are about the moment, of HTTP and RTSP (RFC 9110, 7826). */
+static const guint passing_statuses[] = { 408, 409, 423, 425, 429, 453, 454, 455, 463 };
+
+/* 0: there is none. */
+static guint
+find_status (const GstStructure *details)
+{
+  guint status = 0;
+
+  for (guint i = 0; details && i < G_N_ELEMENTS (status_fields); i++) {
+    if (gst_structure_get_uint (details, status_fields[i], &status))
+      return status;
+  }
+  return 0;
+}
+
+static gboolean
+is_refusal (guint status)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (passing_statuses); i++) {
+    if (status == passing_statuses[i])
+      return FALSE;
+  }
+  return status >= 400 && status < 500;
+}
+
+SeedStreamInput
+seed_decode_classify_cause (const GError *error, const GstStructure *details, const char *uri)
+{
+  static const struct {
+    GQuark (*domain) (void);
+    int code;
+  } refusals[] = {
+    { gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_AUTHORIZED },
+    { gst_resource_error_quark, GST_RESOURCE_ERROR_SETTINGS },
+    { gst_stream_error_quark, GST_STREAM_ERROR_CODEC_NOT_FOUND },
+    { gst_stream_error_quark, GST_STREAM_ERROR_DECRYPT },
+    { gst_stream_error_quark, GST_STREAM_ERROR_DECRYPT_NOKEY },
+    { gst_core_error_quark, GST_CORE_ERROR_MISSING_PLUGIN },
+  };
+  guint status = find_status (details);
+
+  if (status > 0)
+    return is_refusal (status) ? SEED_STREAM_REFUSED : SEED_STREAM_LOST;
+  for (guint i = 0; i < G_N_ELEMENTS (refusals); i++) {
+    if (error->domain == refusals[i].domain () && error->code == refusals[i].code)
+      return SEED_STREAM_REFUSED;
+  }
+  /* rtspsrc keeps the answer to itself here and there: it is a server's, or there was none */
+  if (g_ascii_strncasecmp (uri, "rtsp", 4) == 0 &&
+      g_error_matches (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND))
+    return SEED_STREAM_REFUSED;
+  return SEED_STREAM_LOST;
+}

@@ -14,22 +14,41 @@ push_eos (SeedDecode *self)
   gst_pad_pause_task (self->src);
 }
 
-/* Before the first frame of a stream; NULL before others. */
 static GstEvent *
-new_up_event (SeedDecode *self, guint lane, GstCaps *caps)
+new_stream_event (SeedDecodeStream *stream, const char *what, const char *reason, guint attempts)
 {
-  gboolean *is_up = &g_array_index (self->is_up, gboolean, lane);
-  SeedDecodeStream *stream = g_ptr_array_index (self->running, lane);
-  g_autofree char *what = NULL;
+  GstEvent *event = seed_event_new (what, seed_decode_stream_get_id (stream), reason);
+
+  gst_structure_set (gst_event_writable_structure (event), "attempts", G_TYPE_UINT, attempts, NULL);
+  return event;
+}
+
+static gboolean
+is_said (SeedDecode *self, SeedDecodeStream *stream, gboolean up)
+{
+  gpointer said;
+
+  return g_hash_table_lookup_extended (self->said, stream, NULL, &said) &&
+         GPOINTER_TO_INT (said) == up;
+}
+
+/* Before the first frame of a stream, and of one that was down; NULL before others. */
+static GstEvent *
+new_up_event (SeedDecode *self, SeedDecodeStream *stream, GstCaps *caps, guint attempts)
+{
+  g_autoptr (GString) what = NULL;
   GstVideoInfo info;
 
-  if (*is_up)
+  if (is_said (self, stream, TRUE))
     return NULL;
-  *is_up = TRUE;
+  g_hash_table_insert (self->said, stream, GINT_TO_POINTER (TRUE));
+  what = g_string_new (NULL);
   if (gst_video_info_from_caps (&info, caps))
-    what = g_strdup_printf (
-        "%dx%d %s", info.width, info.height, gst_video_format_to_string (info.finfo->format));
-  return seed_event_new ("stream-up", seed_decode_stream_get_id (stream), what);
+    g_string_append_printf (
+        what, "%dx%d %s", info.width, info.height, gst_video_format_to_string (info.finfo->format));
+  if (attempts > 1)
+    g_string_append_printf (what, ", after %u attempts", attempts);
+  return new_stream_event (stream, "stream-up", what->str, attempts);
 }
 
 static void
@@ -60,45 +79,95 @@ reason_of_flow (GstFlowReturn ret)
                                   : SEED_DROP_ERROR;
 }
 
-/* Takes @buffer. */
+/* Takes the item. */
 static void
-push_frame (SeedDecode *self, guint lane, GstBuffer *buffer, GstCaps *caps)
+push_frame (SeedDecode *self, SeedDecodeStream *stream, SeedLaneItem item)
 {
-  SeedDecodeStream *stream = g_ptr_array_index (self->running, lane);
-  GstFlowReturn ret =
-      seed_outlet_push (self->outlet, buffer, caps, new_up_event (self, lane, caps));
+  g_autoptr (GstBuffer) frame = gst_buffer_ref (item.frame);
+  g_autoptr (GstCaps) caps = item.format;
+  GstFlowReturn ret = seed_outlet_push (
+      self->outlet, item.frame, caps, new_up_event (self, stream, caps, item.note));
 
   if (ret == GST_FLOW_OK) {
     self->n_delivered++;
     seed_ledger_out (self->ledger, seed_decode_stream_get_id (stream), 1);
+    seed_decode_stream_delivered (stream, frame, caps);
     return;
   }
   seed_ledger_drop (self->ledger, seed_decode_stream_get_id (stream), reason_of_flow (ret), 1);
   stop_on_flow (self, stream, caps, ret);
 }
 
-static void
-push_down (SeedDecode *self, guint lane)
+/* Streams there are, all of which are down; 0 when one is not, or has ended. */
+static guint
+count_all_down (SeedDecode *self)
 {
-  SeedDecodeStream *stream = g_ptr_array_index (self->running, lane);
+  g_autoptr (GPtrArray) running = seed_decode_ref_running (self);
+  guint n = 0;
+
+  for (guint i = 0; i < running->len; i++) {
+    SeedDecodeStream *stream = g_ptr_array_index (running, i);
+
+    if (seed_decode_stream_has_ended (stream))
+      continue;
+    if (!is_said (self, stream, FALSE))
+      return 0;
+    n++;
+  }
+  return n;
+}
+
+static void
+say_all_down (SeedDecode *self)
+{
+  guint n = count_all_down (self);
+  g_autofree char *text = NULL;
+
+  if (n == 0)
+    return;
+  text = g_strdup_printf ("no stream is up: %u %s down and tried again", n, n == 1 ? "is" : "are");
+  GST_ELEMENT_WARNING (self, STREAM, FAILED, ("%s: %s", GST_OBJECT_NAME (self), text), (NULL));
+  seed_outlet_push_event (self->outlet, seed_event_new ("alarm", NULL, text));
+}
+
+static void
+push_mark (SeedDecode *self, SeedDecodeStream *stream, SeedLaneItem item)
+{
+  g_autofree char *cause = item.format;
+  guint attempts = SEED_DECODE_NOTE_ATTEMPTS (item.note);
+
+  if (is_said (self, stream, FALSE))
+    return;
+  g_hash_table_insert (self->said, stream, GINT_TO_POINTER (FALSE));
+  seed_outlet_push_event (self->outlet, new_stream_event (stream, "stream-down", cause, attempts));
+  if (SEED_DECODE_NOTE_NEW_SPELL (item.note))
+    say_all_down (self);
+}
+
+static void
+push_end (SeedDecode *self, SeedDecodeStream *stream)
+{
   g_autofree char *reason = NULL;
 
-  seed_decode_stream_get_state (stream, &reason);
-  seed_outlet_push_event (
-      self->outlet, seed_event_new ("stream-down", seed_decode_stream_get_id (stream), reason));
+  seed_decode_stream_has_failed (stream, &reason);
+  g_hash_table_remove (self->said, stream);
+  seed_outlet_push_event (self->outlet, new_stream_event (stream, "stream-down", reason, 0));
+  if (seed_decode_stream_part (stream, SEED_DECODE_END_SAID))
+    seed_decode_stream_is_gone (self, stream);
 }
 
 static void
 post_all_failed (SeedDecode *self)
 {
+  g_autoptr (GPtrArray) running = seed_decode_ref_running (self);
   g_autoptr (GString) text = g_string_new (NULL);
   gboolean failed = FALSE;
 
-  for (guint i = 0; i < self->running->len; i++) {
-    SeedDecodeStream *stream = g_ptr_array_index (self->running, i);
+  for (guint i = 0; i < running->len; i++) {
+    SeedDecodeStream *stream = g_ptr_array_index (running, i);
     g_autofree char *reason = NULL;
 
-    failed |= seed_decode_stream_get_state (stream, &reason) == SEED_DECODE_FAILED;
+    failed |= seed_decode_stream_has_failed (stream, &reason);
     g_string_append_printf (
         text, "%sstream \"%s\": %s", i ? " | " : "", seed_decode_stream_get_id (stream), reason);
   }
@@ -120,16 +189,18 @@ void
 seed_decode_push_loop (gpointer data)
 {
   SeedDecode *self = data;
+  gpointer stream;
   SeedLaneItem item;
-  guint lane;
 
-  switch (seed_lanes_pop (self->lanes, &lane, &item)) {
+  switch (seed_lanes_pop (self->lanes, &stream, &item)) {
   case SEED_LANES_ITEM:
-    push_frame (self, lane, item.frame, item.format);
-    gst_caps_unref (item.format);
+    if (item.frame)
+      push_frame (self, stream, item);
+    else
+      push_mark (self, stream, item);
     break;
   case SEED_LANES_END:
-    push_down (self, lane);
+    push_end (self, stream);
     break;
   case SEED_LANES_DONE:
     finish (self);
@@ -140,9 +211,14 @@ seed_decode_push_loop (gpointer data)
   }
 }
 
+/* A mark is forgotten too: what is down says so at its end, or comes up again. */
 static void
-drop_flushed (guint lane, SeedLaneItem item, gpointer data)
+drop_flushed (gpointer stream, SeedLaneItem item, gpointer data)
 {
+  if (!item.frame) {
+    g_free (item.format);
+    return;
+  }
   seed_ledger_drop_buffer (((SeedDecode *) data)->ledger, item.frame, SEED_DROP_FLUSHED);
   gst_buffer_unref (item.frame);
   gst_caps_unref (item.format);

@@ -1,489 +1,309 @@
 /* SPDX-License-Identifier: MIT */
-#include "decode/stream.h"
-
-#include <string.h>
-#include <time.h>
-
-#include <gst/video/video.h>
-
-#include "core/event.h"
-#include "core/stream-meta.h"
-#include "decode/cause.h"
-#include "decode/firstvideo.h"
-#include "decode/ratecap.h"
+#include "decode/stream-private.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_decode_debug);
 #define GST_CAT_DEFAULT seed_decode_debug
 
-struct _SeedDecodeStream {
-  GstBin parent;
+/* A source is closed before it is opened again (a device, a port), but not waited for for ever. */
+#define MAX_CLOSING_MS 2000
+#define MAX_CLOSING 4
 
-  SeedStreamSpec *spec;
-  SeedLanes *lanes;
-  guint lane, n_queued;
-  SeedLedger *ledger;
-  SeedDecodeCallbacks callbacks;
-
-  GstElement *decoder, *convert; /* of this pass; owned by the bin */
-  GstPad *frames; /* where decoded frames arrive; inside, not one of the bin's pads */
-
-  /* the streaming thread's */
-  SeedRateCap cap;
-  GstSegment segment;
-  GstCaps *caps;
-  guint64 n_decoded, n_thinned;
-  guint64 pass_frames;
-  GstClockTime offset, pass_end, last_running; /* times of a pass follow those of the one before */
-  GThread *thread;
-  gint64 thread_cpu_ns;
-
-  GMutex lock;
-  SeedDecodeState state;
-  char *reason;
-  gboolean live;
-  gboolean quiet;         /* being taken down: what it complains of is of no interest */
-  char *missing;          /* description of a decoder that is not installed */
-  guint64 n_kept, n_seen; /* copies of the streaming thread's counters */
-  guint passes, decode_errors;
-  GstCaps *stats_caps;
-};
-
-G_DEFINE_TYPE (SeedDecodeStream, seed_decode_stream, GST_TYPE_BIN)
-
-static GstStaticPadTemplate frames_template = GST_STATIC_PAD_TEMPLATE (
-    "frames", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (SEED_DECODE_CAPS));
-
-static void
-settle (SeedDecodeStream *self, SeedDecodeState state, const char *reason)
+gint64
+seed_decode_now_ms (void)
 {
-  gboolean first;
+  return g_get_monotonic_time () / 1000;
+}
 
-  g_mutex_lock (&self->lock);
-  first = self->state < SEED_DECODE_ENDED;
-  if (first) {
-    self->state = state;
-    self->reason = g_strdup (reason);
-  }
-  g_mutex_unlock (&self->lock);
-  if (!first)
+/* --- what the machine asks for ---------------------------------------------------------------- */
+
+/* What cannot wait: from here on the session that was is a stranger. Under the lock. */
+static void
+leave_session (SeedDecodeStream *self)
+{
+  self->epoch = seed_lane_cut (self->lane);
+  if (!self->session)
     return;
-  GST_INFO_OBJECT (self, "%s: %s", state == SEED_DECODE_ENDED ? "ended" : "failed", reason);
-  seed_lanes_close (self->lanes, self->lane);
-  self->callbacks.over (self, self->callbacks.data);
+  self->n_closing++;
+  self->closing_since_ms = seed_decode_now_ms ();
+  g_ptr_array_add (self->left, g_steal_pointer (&self->session));
 }
 
-/* What follows the end of the source. A policy of reconnecting belongs here: it would call again,
- * after a pause, for a live source that is lost. */
 static void
-pass_is_over (SeedDecodeStream *self)
+put_mark (SeedDecodeStream *self, guint actions)
 {
-  g_autofree char *reason = NULL;
-  gboolean live = seed_decode_stream_is_live (self);
+  guint note = self->machine.attempts << 1 | ((actions & SEED_STREAM_WARN) != 0);
+  SeedLaneItem mark = { NULL, g_strdup (self->reason), note };
 
-  if (self->pass_frames == 0) {
-    settle (self, SEED_DECODE_FAILED,
-        "it ended without a frame that could be decoded; check that the file is whole");
-  } else if (live) {
-    settle (self, SEED_DECODE_FAILED, "the source stopped sending; check that it is still up");
-  } else if (self->spec->loop || self->passes < self->spec->passes) {
-    self->callbacks.again (self, self->callbacks.data);
-  } else {
-    reason =
-        g_strdup_printf ("end of the source after %" G_GUINT64_FORMAT " frames", self->n_decoded);
-    settle (self, SEED_DECODE_ENDED, reason);
+  if (!seed_lane_mark (self->lane, mark))
+    g_free (mark.format);
+}
+
+/* Takes the lock as held and gives it back. The warning goes out before the end of the lane does,
+ * and before a new session can be opened. */
+static void
+act (SeedDecodeStream *self, guint actions)
+{
+  g_autofree char *reason = g_strdup (self->reason);
+  gboolean tries_again = !(actions & SEED_STREAM_END);
+
+  if (actions & SEED_STREAM_CLOSE)
+    leave_session (self);
+  if (actions & (SEED_STREAM_CLOSE | SEED_STREAM_END))
+    self->wants_session = FALSE;
+  self->n_acting++;
+  if ((actions & SEED_STREAM_WARN) && self->callbacks.data) {
+    g_autoptr (GObject) owner = g_object_ref (self->callbacks.data);
+
+    g_mutex_unlock (&self->lock);
+    self->callbacks.warn (self, reason, tries_again, owner);
+    g_mutex_lock (&self->lock);
   }
-}
-
-/* The decoding thread's own time since the frame before; a decoder's further threads are not in it.
- */
-static void
-count_busy (SeedDecodeStream *self)
-{
-  struct timespec now;
-  gint64 ns;
-
-  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
-  ns = (gint64) now.tv_sec * GST_SECOND + now.tv_nsec;
-  if (self->thread == g_thread_self ())
-    seed_ledger_busy (self->ledger, (guint64) (ns - self->thread_cpu_ns));
-  self->thread = g_thread_self ();
-  self->thread_cpu_ns = ns;
-}
-
-/* In front of the converter, so that a frame too many is never converted. */
-static GstPadProbeReturn
-on_decoded (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  SeedDecodeStream *self = data;
-  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-  GstClockTime pts = GST_BUFFER_PTS (buffer);
-  gboolean keep;
-
-  count_busy (self);
-  self->n_decoded++;
-  self->pass_frames++;
-  if (!GST_CLOCK_TIME_IS_VALID (pts))
-    pts = (GstClockTime) g_get_monotonic_time () * GST_USECOND;
-  keep = seed_rate_cap_keep (&self->cap, pts);
-  g_mutex_lock (&self->lock);
-  self->n_seen++;
-  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_CORRUPTED))
-    self->decode_errors++;
-  g_mutex_unlock (&self->lock);
-  if (keep)
-    return GST_PAD_PROBE_OK;
-
-  self->n_thinned++;
-  seed_ledger_in (self->ledger, self->spec->id, 1);
-  seed_ledger_drop (self->ledger, self->spec->id, SEED_DROP_RATE, 1);
-  return GST_PAD_PROBE_DROP;
-}
-
-/* Realtime at which a live frame was captured, as near as the source tells, else now. */
-static gint64
-capture_time (SeedDecodeStream *self, GstBuffer *buffer, GstClockTime running)
-{
-  static GstStaticCaps unix_caps = GST_STATIC_CAPS ("timestamp/x-unix");
-  g_autoptr (GstCaps) reference = gst_static_caps_get (&unix_caps);
-  GstReferenceTimestampMeta *meta = gst_buffer_get_reference_timestamp_meta (buffer, reference);
-  g_autoptr (GstClock) clock = NULL;
-  GstClockTimeDiff age;
-
-  if (meta)
-    return (gint64) meta->timestamp;
-  if (!seed_decode_stream_is_live (self) || !GST_CLOCK_TIME_IS_VALID (running))
-    return seed_realtime_ns ();
-  clock = gst_element_get_clock (GST_ELEMENT (self));
-  if (!clock)
-    return seed_realtime_ns ();
-  age = GST_CLOCK_DIFF (
-      gst_element_get_base_time (GST_ELEMENT (self)) + running, gst_clock_get_time (clock));
-  return seed_realtime_ns () - CLAMP (age, 0, (GstClockTimeDiff) (60 * GST_SECOND));
-}
-
-/* Times on the owner's pad: the running time of the frame, going on from pass to pass. */
-static GstClockTime
-next_time (SeedDecodeStream *self, GstBuffer *buffer)
-{
-  GstClockTime running =
-      gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
-  GstClockTime length = GST_BUFFER_DURATION (buffer);
-
-  if (!GST_CLOCK_TIME_IS_VALID (running))
-    return GST_CLOCK_TIME_NONE;
-  running += self->offset;
-  if (!GST_CLOCK_TIME_IS_VALID (length))
-    length = GST_CLOCK_TIME_IS_VALID (self->last_running) && running > self->last_running
-                 ? running - self->last_running
-                 : 0;
-  self->last_running = running;
-  self->pass_end = MAX (self->pass_end, running + length);
-  return running;
-}
-
-static void
-count_kept (SeedDecodeStream *self)
-{
-  g_mutex_lock (&self->lock);
-  self->n_kept++;
-  if (self->state == SEED_DECODE_STARTING)
-    self->state = SEED_DECODE_UP;
+  if (actions & SEED_STREAM_DOWN)
+    put_mark (self, actions);
+  if (actions & SEED_STREAM_END)
+    seed_lane_close (self->lane, self->keep);
+  if (actions & SEED_STREAM_OPEN)
+    self->wants_session = TRUE;
+  self->n_acting--;
+  if (self->callbacks.data)
+    self->callbacks.wake (self->callbacks.data);
   g_mutex_unlock (&self->lock);
 }
 
-static GstFlowReturn
-frames_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
-{
-  SeedDecodeStream *self = SEED_DECODE_STREAM (parent);
-  GstClockTime time = next_time (self, buffer);
-  SeedLaneItem item;
-  SeedStreamMeta *meta;
-
-  seed_ledger_in (self->ledger, self->spec->id, 1);
-  buffer = gst_buffer_make_writable (buffer);
-  meta = seed_buffer_add_stream_meta (buffer);
-  g_strlcpy (meta->stream, self->spec->id, sizeof meta->stream);
-  meta->frame = self->n_decoded - 1;
-  meta->pts = time;
-  meta->capture_ns = capture_time (self, buffer, time);
-  meta->dropped = self->n_thinned;
-  GST_BUFFER_PTS (buffer) = time;
-  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
-
-  count_kept (self);
-  item = (SeedLaneItem){ buffer, gst_caps_ref (self->caps) };
-  if (seed_lanes_push (self->lanes, self->lane, item))
-    return GST_FLOW_OK;
-  seed_ledger_drop (self->ledger, self->spec->id, SEED_DROP_FLUSHED, 1);
-  gst_buffer_unref (buffer);
-  gst_caps_unref (item.format);
-  return GST_FLOW_FLUSHING;
-}
-
 static void
-take_caps (SeedDecodeStream *self, GstEvent *event)
+set_reason (SeedDecodeStream *self, const char *reason)
 {
-  GstCaps *caps;
-
-  gst_event_parse_caps (event, &caps);
-  gst_caps_replace (&self->caps, caps);
-  g_mutex_lock (&self->lock);
-  gst_caps_replace (&self->stats_caps, caps);
-  g_mutex_unlock (&self->lock);
+  g_free (self->reason);
+  self->reason = g_strdup (reason);
 }
+
+/* Takes the lock as held and gives it back. @reason: of an input that ends or fails. */
+void
+seed_decode_stream_feed (SeedDecodeStream *self, SeedStreamInput input, const char *reason)
+{
+  SeedStreamState before = self->machine.state;
+  guint actions = seed_stream_machine_feed (&self->machine, input, seed_decode_now_ms ());
+
+  if (before == self->machine.state && actions == 0) {
+    g_mutex_unlock (&self->lock);
+    return;
+  }
+  GST_INFO ("%s: %s -> %s%s%s", self->spec->id, seed_stream_state_name (before),
+      seed_stream_state_name (self->machine.state), reason ? ": " : "", reason ? reason : "");
+  if (reason) {
+    set_reason (self, reason);
+    if (input == SEED_STREAM_LOST || input == SEED_STREAM_REFUSED) {
+      g_free (self->last_error);
+      self->last_error = g_strdup (reason);
+    }
+  }
+  act (self, actions);
+}
+
+/* Under the lock, which is given back and taken again. */
+static void
+let_time_pass (SeedDecodeStream *self)
+{
+  g_autofree char *reason = seed_stream_machine_describe_timeout (&self->machine);
+  SeedStreamState before = self->machine.state;
+  guint actions = seed_stream_machine_tick (&self->machine, seed_decode_now_ms ());
+
+  if (before == self->machine.state && actions == 0)
+    return;
+  GST_INFO ("%s: %s -> %s", self->spec->id, seed_stream_state_name (before),
+      seed_stream_state_name (self->machine.state));
+  if (before == SEED_STREAM_CONNECTING || before == SEED_STREAM_UP) {
+    set_reason (self, reason);
+    g_free (self->last_error);
+    self->last_error = g_strdup (reason);
+  }
+  act (self, actions);
+  g_mutex_lock (&self->lock);
+}
+
+/* --- sessions --------------------------------------------------------------------------------- */
 
 static gboolean
-frames_event (GstPad *pad, GstObject *parent, GstEvent *event)
+may_open (SeedDecodeStream *self)
 {
-  SeedDecodeStream *self = SEED_DECODE_STREAM (parent);
-
-  switch (GST_EVENT_TYPE (event)) {
-  case GST_EVENT_CAPS:
-    take_caps (self, event);
-    break;
-  case GST_EVENT_SEGMENT:
-    gst_event_copy_segment (event, &self->segment);
-    break;
-  case GST_EVENT_EOS:
-    pass_is_over (self);
-    break;
-  default: /* the owner's pad has its own stream, segment and flushes */
-    break;
-  }
-  gst_event_unref (event);
-  return TRUE;
-}
-
-static gboolean
-frames_query (GstPad *pad, GstObject *parent, GstQuery *query)
-{
-  SeedDecodeStream *self = SEED_DECODE_STREAM (parent);
-  GstVideoInfo info;
-  GstCaps *caps;
-
-  if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
-    return gst_pad_query_default (pad, parent, query);
-  gst_query_parse_allocation (query, &caps, NULL);
-  if (!caps || !gst_video_info_from_caps (&info, caps))
+  if (!self->wants_session || self->n_acting > 0 || self->is_shut)
     return FALSE;
-  /* The decoder may keep its own strides; the owner copies where a later stage cannot read them. */
-  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
-  gst_query_add_allocation_pool (query, NULL, (guint) info.size, self->n_queued + 2, 0);
-  return TRUE;
+  return self->n_closing == 0 ||
+         (self->n_closing < MAX_CLOSING &&
+             seed_decode_now_ms () - self->closing_since_ms >= MAX_CLOSING_MS);
 }
 
 static void
-on_pad_added (GstElement *decoder, GstPad *pad, SeedDecodeStream *self)
+close_left (SeedDecodeStream *self, GstBin *bin)
 {
-  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (self->convert, "sink");
+  g_autoptr (GPtrArray) left = NULL;
 
-  if (!caps)
-    caps = gst_pad_query_caps (pad, NULL);
-  GST_DEBUG_OBJECT (self, "new pad with %" GST_PTR_FORMAT, caps);
-  if (gst_caps_is_empty (caps) || gst_caps_is_any (caps) || gst_pad_is_linked (sink) ||
-      !gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-raw"))
-    return;
-  if (gst_pad_link (pad, sink) != GST_PAD_LINK_OK) {
-    g_autofree char *text = gst_caps_to_string (caps);
-    g_autofree char *reason = g_strdup_printf ("its frames (%s) cannot be converted", text);
-
-    settle (self, SEED_DECODE_FAILED, reason);
-  }
-}
-
-static void
-on_no_more_pads (GstElement *decoder, SeedDecodeStream *self)
-{
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (self->convert, "sink");
-  g_autofree char *reason = NULL;
-
-  if (gst_pad_is_linked (sink))
-    return;
   g_mutex_lock (&self->lock);
-  if (self->missing)
-    reason = g_strdup_printf ("no decoder is installed for %s; install the GStreamer plugin that "
-                              "has it",
-        self->missing);
+  left = self->left;
+  self->left = g_ptr_array_new_with_free_func (gst_object_unref);
   g_mutex_unlock (&self->lock);
-  settle (
-      self, SEED_DECODE_FAILED, reason ? reason : "it has no video stream; give a URI with video");
+  for (guint i = 0; i < left->len; i++) {
+    gst_bin_remove (bin, g_ptr_array_index (left, i));
+    seed_decode_session_close (g_ptr_array_index (left, i));
+  }
 }
 
-/* A fresh decoder for every pass: starting over is exact for every container, seeking is not. */
-static gboolean
-build (SeedDecodeStream *self)
+/* Of the work's thread alone, so that a session is in the bin before it is left. */
+static void
+open_session (SeedDecodeStream *self, GstBin *bin)
 {
-  g_autoptr (GstPad) src = NULL, sink = NULL;
+  g_autofree char *name = g_strdup_printf ("stream-%s", self->spec->id);
+  SeedSessionCallbacks callbacks = seed_decode_stream_session_callbacks;
+  SeedDecodeSession *session;
 
-  if (!gst_uri_is_valid (self->spec->uri)) {
-    settle (self, SEED_DECODE_FAILED,
-        "its uri is not a URI; for a file write file:///full/path/of/the.mp4");
-    return FALSE;
-  }
-  self->decoder = seed_first_video_new (self->spec->uri);
-  self->convert = gst_element_factory_make ("videoconvert", NULL);
-  if (!self->decoder || !self->convert) {
-    g_clear_object (&self->decoder);
-    g_clear_object (&self->convert);
-    settle (self, SEED_DECODE_FAILED,
-        "elements uridecodebin and videoconvert are needed; install GStreamer's base plugins");
-    return FALSE;
-  }
-  g_signal_connect (self->decoder, "pad-added", G_CALLBACK (on_pad_added), self);
-  g_signal_connect (self->decoder, "no-more-pads", G_CALLBACK (on_no_more_pads), self);
-  gst_bin_add_many (GST_BIN (self), self->decoder, self->convert, NULL);
-
-  sink = gst_element_get_static_pad (self->convert, "sink");
-  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, on_decoded, self, NULL);
-  src = gst_element_get_static_pad (self->convert, "src");
-  gst_pad_link_full (src, self->frames, GST_PAD_LINK_CHECK_NOTHING);
-  gst_pad_set_active (self->frames, TRUE);
+  callbacks.data = seed_decode_stream_ref (self);
+  session = seed_decode_session_new (
+      name, self->spec->uri, self->n_queued, self->machine.policy.connect_ms, &callbacks);
+  gst_object_ref_sink (session);
+  gst_bin_add (bin, GST_ELEMENT (session));
 
   g_mutex_lock (&self->lock);
-  g_clear_pointer (&self->missing, g_free);
+  self->session = session;
   self->passes++;
-  g_mutex_unlock (&self->lock);
-  gst_segment_init (&self->segment, GST_FORMAT_TIME);
-  self->offset = self->pass_end;
-  self->pass_frames = 0;
-  self->last_running = GST_CLOCK_TIME_NONE;
+  self->session_frames = 0;
   self->thread = NULL;
-  return TRUE;
+  seed_timeline_begin_session (&self->timeline);
+  if (self->wants_session)
+    seed_decode_session_run (session, self->state);
+  else /* it has ended meanwhile */
+    leave_session (self);
+  self->wants_session = FALSE;
+  g_mutex_unlock (&self->lock);
+  close_left (self, bin);
 }
 
-static void
-unbuild (SeedDecodeStream *self)
+gint64
+seed_decode_stream_work (SeedDecodeStream *self, GstBin *bin)
 {
-  if (!self->decoder)
-    return;
-  gst_element_set_state (self->decoder, GST_STATE_NULL);
-  gst_element_set_state (self->convert, GST_STATE_NULL);
-  gst_pad_set_active (self->frames, FALSE);
-  gst_bin_remove (GST_BIN (self), self->decoder);
-  gst_bin_remove (GST_BIN (self), self->convert);
-  self->decoder = self->convert = NULL;
+  gboolean open;
+  gint64 due;
+
+  g_mutex_lock (&self->lock);
+  let_time_pass (self);
+  g_mutex_unlock (&self->lock);
+  close_left (self, bin);
+  g_mutex_lock (&self->lock);
+  open = may_open (self);
+  g_mutex_unlock (&self->lock);
+  if (open)
+    open_session (self, bin);
+  g_mutex_lock (&self->lock);
+  due = seed_stream_machine_deadline (&self->machine);
+  if (self->wants_session && self->n_closing > 0 && self->n_closing < MAX_CLOSING) {
+    gint64 at = self->closing_since_ms + MAX_CLOSING_MS;
+
+    due = due < 0 ? at : MIN (due, at);
+  }
+  g_mutex_unlock (&self->lock);
+  return due;
 }
 
-static void
-set_quiet (SeedDecodeStream *self, gboolean quiet)
+/* --- from outside ----------------------------------------------------------------------------- */
+
+void
+seed_decode_stream_set_state (SeedDecodeStream *self, GstElement *bin, GstState state)
 {
   g_mutex_lock (&self->lock);
-  self->quiet = quiet;
+  if (self->state == GST_STATE_PAUSED && state == GST_STATE_PLAYING)
+    seed_stream_machine_release (&self->machine, seed_decode_now_ms ());
+  else if (self->state == GST_STATE_PLAYING && state == GST_STATE_PAUSED)
+    seed_stream_machine_hold (&self->machine);
+  self->state = state;
+  if (self->session) {
+    GstElement *session = GST_ELEMENT (self->session);
+
+    gst_element_set_base_time (session, gst_element_get_base_time (bin));
+    gst_element_set_start_time (session, gst_element_get_start_time (bin));
+    seed_decode_session_run (self->session, state);
+  }
+  if (self->callbacks.data)
+    self->callbacks.wake (self->callbacks.data);
   g_mutex_unlock (&self->lock);
 }
 
 void
-seed_decode_stream_restart (SeedDecodeStream *self)
+seed_decode_stream_end (SeedDecodeStream *self, const char *reason, gboolean keep)
 {
-  if (seed_decode_stream_get_state (self, NULL) >= SEED_DECODE_ENDED)
-    return;
-  set_quiet (self, TRUE);
-  unbuild (self);
-  set_quiet (self, FALSE);
-  if (!build (self))
-    return;
-  gst_element_sync_state_with_parent (self->convert);
-  if (!gst_element_sync_state_with_parent (self->decoder))
-    settle (self, SEED_DECODE_FAILED, "it could not be started over");
-}
-
-static GstStateChangeReturn
-seed_decode_stream_change_state (GstElement *element, GstStateChange transition)
-{
-  SeedDecodeStream *self = SEED_DECODE_STREAM (element);
-  GstStateChangeReturn ret;
-
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
-    set_quiet (self, FALSE);
-    if (!build (self))
-      return GST_STATE_CHANGE_FAILURE;
-  } else if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    set_quiet (self, TRUE);
-  }
-  ret = GST_ELEMENT_CLASS (seed_decode_stream_parent_class)->change_state (element, transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
-    unbuild (self);
-  if (ret == GST_STATE_CHANGE_FAILURE)
-    settle (self, SEED_DECODE_FAILED, "it could not be started");
-  if (ret == GST_STATE_CHANGE_NO_PREROLL) {
-    g_mutex_lock (&self->lock);
-    self->live = TRUE;
-    g_mutex_unlock (&self->lock);
-  }
-  return ret;
-}
-
-static void
-handle_error (SeedDecodeStream *self, GstMessage *message)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *debug = NULL, *cause = NULL;
-  gboolean quiet;
-
   g_mutex_lock (&self->lock);
-  quiet = self->quiet;
+  self->keep = keep;
+  seed_decode_stream_feed (self, SEED_STREAM_STOP, reason);
+}
+
+void
+seed_decode_stream_shut_down (SeedDecodeStream *self, GstBin *bin)
+{
+  g_mutex_lock (&self->lock);
+  self->is_shut = TRUE;
+  self->callbacks.data = NULL;
+  self->wants_session = FALSE;
+  leave_session (self);
   g_mutex_unlock (&self->lock);
-  if (quiet)
-    return;
-  gst_message_parse_error (message, &error, &debug);
-  cause = seed_decode_describe_cause (error, debug);
-  GST_DEBUG_OBJECT (self, "error of %s: %s", GST_OBJECT_NAME (GST_MESSAGE_SRC (message)), debug);
-  settle (self, SEED_DECODE_FAILED, cause);
+  close_left (self, bin);
 }
 
-static void
-handle_warning (SeedDecodeStream *self, GstMessage *message)
+gboolean
+seed_decode_stream_part (SeedDecodeStream *self, SeedDecodePart part)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *debug = NULL;
+  gboolean both;
 
-  gst_message_parse_warning (message, &error, &debug);
-  GST_WARNING_OBJECT (self, "%s: %s", error->message, debug);
-  if (error->domain != GST_STREAM_ERROR)
-    return;
   g_mutex_lock (&self->lock);
-  self->decode_errors++;
+  self->parts |= part;
+  both = self->parts == (SEED_DECODE_REMOVED | SEED_DECODE_END_SAID);
+  g_mutex_unlock (&self->lock);
+  return both;
+}
+
+gboolean
+seed_decode_stream_wait_closed (SeedDecodeStream *self, gint64 end)
+{
+  gboolean closed;
+
+  g_mutex_lock (&self->lock);
+  while (self->n_closing > 0 && g_cond_wait_until (&self->all_closed, &self->lock, end))
+    ;
+  closed = self->n_closing == 0;
+  g_mutex_unlock (&self->lock);
+  return closed;
+}
+
+void
+seed_decode_stream_delivered (SeedDecodeStream *self, GstBuffer *buffer, GstCaps *caps)
+{
+  g_mutex_lock (&self->lock);
+  seed_meter_count (&self->fps_out, seed_decode_now_ms ());
+  gst_buffer_replace (&self->last_buffer, buffer);
+  gst_caps_replace (&self->last_caps, caps);
   g_mutex_unlock (&self->lock);
 }
 
-static void
-handle_missing (SeedDecodeStream *self, const GstStructure *s)
+GstSample *
+seed_decode_stream_snapshot (SeedDecodeStream *self)
 {
+  g_autoptr (GstBuffer) buffer = NULL;
+  g_autoptr (GstCaps) caps = NULL;
+  gpointer state = NULL;
+  SeedStreamMeta *meta;
+  GstStructure *info;
+
   g_mutex_lock (&self->lock);
-  g_free (self->missing);
-  self->missing = g_strdup (gst_structure_get_string (s, "name"));
+  gst_buffer_replace (&buffer, self->last_buffer);
+  gst_caps_replace (&caps, self->last_caps);
   g_mutex_unlock (&self->lock);
+  if (!buffer)
+    return NULL;
+  meta = seed_buffer_iterate_stream_meta (buffer, &state);
+  info = gst_structure_new ("frame", "stream", G_TYPE_STRING, self->spec->id, "frame",
+      G_TYPE_UINT64, meta->frame, "pts", G_TYPE_UINT64, meta->pts, "capture-ns", G_TYPE_INT64,
+      meta->capture_ns, NULL);
+  return gst_sample_new (buffer, caps, NULL, info);
 }
 
-static void
-seed_decode_stream_handle_message (GstBin *bin, GstMessage *message)
-{
-  SeedDecodeStream *self = SEED_DECODE_STREAM (bin);
-  const GstStructure *s = gst_message_get_structure (message);
-
-  switch (GST_MESSAGE_TYPE (message)) {
-  case GST_MESSAGE_ERROR:
-    handle_error (self, message);
-    break;
-  case GST_MESSAGE_WARNING:
-    handle_warning (self, message);
-    break;
-  case GST_MESSAGE_BUFFERING: /* one stream's network must not pause the whole pipeline */
-  case GST_MESSAGE_DURATION_CHANGED:
-    break;
-  case GST_MESSAGE_ELEMENT:
-    if (s && gst_structure_has_name (s, "missing-plugin")) {
-      handle_missing (self, s);
-      break;
-    }
-    /* fall through */
-  default:
-    GST_BIN_CLASS (seed_decode_stream_parent_class)->handle_message (bin, message);
-    return;
-  }
-  gst_message_unref (message);
-}
+/* --- what it is ------------------------------------------------------------------------------- */
 
 const char *
 seed_decode_stream_get_id (SeedDecodeStream *self)
@@ -491,23 +311,28 @@ seed_decode_stream_get_id (SeedDecodeStream *self)
   return self->spec->id;
 }
 
-void
-seed_decode_stream_end (SeedDecodeStream *self, const char *reason)
+gboolean
+seed_decode_stream_has_ended (SeedDecodeStream *self)
 {
-  settle (self, SEED_DECODE_ENDED, reason);
-}
-
-SeedDecodeState
-seed_decode_stream_get_state (SeedDecodeStream *self, char **reason)
-{
-  SeedDecodeState state;
+  gboolean ended;
 
   g_mutex_lock (&self->lock);
-  state = self->state;
-  if (reason)
-    *reason = g_strdup (self->reason ? self->reason : "");
+  ended = self->machine.state == SEED_STREAM_ENDED;
   g_mutex_unlock (&self->lock);
-  return state;
+  return ended;
+}
+
+gboolean
+seed_decode_stream_has_failed (SeedDecodeStream *self, char **reason)
+{
+  gboolean failed;
+
+  g_mutex_lock (&self->lock);
+  failed = self->machine.state == SEED_STREAM_ENDED && self->machine.failed;
+  if (reason)
+    *reason = g_strdup (self->machine.state == SEED_STREAM_UP ? "" : self->reason);
+  g_mutex_unlock (&self->lock);
+  return failed;
 }
 
 guint64
@@ -532,94 +357,126 @@ seed_decode_stream_is_live (SeedDecodeStream *self)
   return live;
 }
 
+GstPad *
+seed_decode_stream_get_pad (SeedDecodeStream *self)
+{
+  GstPad *pad = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->session)
+    pad = gst_object_ref (seed_decode_session_peek_pad (self->session));
+  g_mutex_unlock (&self->lock);
+  return pad;
+}
+
+static void
+add_picture_stats (SeedDecodeStream *self, GstStructure *stats)
+{
+  g_autofree char *caps = NULL, *size = NULL;
+  const GstStructure *s = self->caps ? gst_caps_get_structure (self->caps, 0) : NULL;
+  int width = 0, height = 0;
+
+  if (s && gst_structure_get (s, "width", G_TYPE_INT, &width, "height", G_TYPE_INT, &height, NULL))
+    size = g_strdup_printf ("%dx%d", width, height);
+  caps = self->caps ? gst_caps_to_string (self->caps) : NULL;
+  gst_structure_set (stats, "codec", G_TYPE_STRING, self->codec ? self->codec : "", "size",
+      G_TYPE_STRING, size ? size : "", "caps", G_TYPE_STRING, caps ? caps : "", NULL);
+}
+
+/* "state" is one of the machine's; how long things have been so is in ms, -1 for never. */
 GstStructure *
 seed_decode_stream_get_stats (SeedDecodeStream *self)
 {
-  static const char *const states[] = { "starting", "up", "ended", "failed" };
-  g_autofree char *caps = NULL;
+  gint64 now = seed_decode_now_ms ();
   GstStructure *stats;
+  gboolean is_up;
 
   g_mutex_lock (&self->lock);
-  caps = self->stats_caps ? gst_caps_to_string (self->stats_caps) : g_strdup ("");
-  stats = gst_structure_new ("stream", "state", G_TYPE_STRING, states[self->state], "live",
-      G_TYPE_BOOLEAN, self->live, "frames", G_TYPE_UINT64, self->n_seen, "passes", G_TYPE_UINT,
-      self->passes, "decode-errors", G_TYPE_UINT, self->decode_errors, "reason", G_TYPE_STRING,
-      self->reason ? self->reason : "", "caps", G_TYPE_STRING, caps, NULL);
+  is_up = self->machine.state == SEED_STREAM_UP;
+  stats = gst_structure_new ("stream", "state", G_TYPE_STRING,
+      seed_stream_state_name (self->machine.state), "failed", G_TYPE_BOOLEAN,
+      self->machine.state == SEED_STREAM_ENDED && self->machine.failed, "live", G_TYPE_BOOLEAN,
+      self->live, "reconnect", G_TYPE_BOOLEAN, self->machine.policy.reconnect, "attempts",
+      G_TYPE_UINT, self->machine.attempts, "retry-in-ms", G_TYPE_INT64,
+      self->machine.state == SEED_STREAM_BACKING_OFF
+          ? MAX (seed_stream_machine_deadline (&self->machine) - now, 0)
+          : -1,
+      "outages", G_TYPE_UINT, self->machine.outages, "last-error", G_TYPE_STRING,
+      self->last_error ? self->last_error : "", "age-ms", G_TYPE_INT64,
+      self->last_frame_ms < 0 ? -1 : now - self->last_frame_ms, "uptime-ms", G_TYPE_INT64,
+      is_up ? now - self->machine.since_ms : -1, "fps-in", G_TYPE_DOUBLE,
+      seed_meter_rate (&self->fps_in, now), "fps-out", G_TYPE_DOUBLE,
+      seed_meter_rate (&self->fps_out, now), "frames", G_TYPE_UINT64, self->n_decoded, "passes",
+      G_TYPE_UINT, self->passes, "decode-errors", G_TYPE_UINT, self->decode_errors, "capture-clock",
+      G_TYPE_STRING, self->n_source_times > 0 ? "source" : "arrival", "reason", G_TYPE_STRING,
+      is_up ? "" : self->reason, NULL);
+  add_picture_stats (self, stats);
   g_mutex_unlock (&self->lock);
   return stats;
 }
 
-GstPad *
-seed_decode_stream_peek_pad (SeedDecodeStream *self)
-{
-  return self->frames;
-}
+/* --- life ------------------------------------------------------------------------------------- */
 
 SeedDecodeStream *
-seed_decode_stream_new (const SeedStreamSpec *spec, SeedLanes *lanes, guint index, guint n_queued,
-    SeedLedger *ledger, const SeedDecodeCallbacks *callbacks)
+seed_decode_stream_ref (SeedDecodeStream *self)
 {
-  g_autofree char *name = g_strdup_printf ("stream-%s", spec->id);
-  SeedDecodeStream *self = g_object_new (SEED_TYPE_DECODE_STREAM, "name", name, "async-handling",
-      TRUE, NULL); /* goes on to PLAYING by itself, whatever the others do */
-
-  self->spec = seed_stream_spec_copy (spec);
-  self->lanes = lanes;
-  self->lane = index;
-  self->n_queued = n_queued;
-  self->ledger = seed_ledger_ref (ledger);
-  self->callbacks = *callbacks;
-  seed_rate_cap_init (&self->cap, MAX (spec->max_fps, 0));
+  g_atomic_ref_count_inc (&self->refs);
   return self;
 }
 
-static void
-seed_decode_stream_dispose (GObject *object)
+void
+seed_decode_stream_unref (SeedDecodeStream *self)
 {
-  SeedDecodeStream *self = SEED_DECODE_STREAM (object);
-
-  if (self->frames)
-    gst_object_unparent (GST_OBJECT (self->frames));
-  self->frames = NULL;
-  gst_caps_replace (&self->caps, NULL);
-  gst_caps_replace (&self->stats_caps, NULL);
-  G_OBJECT_CLASS (seed_decode_stream_parent_class)->dispose (object);
-}
-
-static void
-seed_decode_stream_finalize (GObject *object)
-{
-  SeedDecodeStream *self = SEED_DECODE_STREAM (object);
-
+  if (!self || !g_atomic_ref_count_dec (&self->refs))
+    return;
+  g_warn_if_fail (!self->session && self->left->len == 0);
+  g_ptr_array_unref (self->left);
+  seed_lane_unref (self->lane);
   seed_stream_spec_free (self->spec);
-  g_clear_pointer (&self->ledger, seed_ledger_unref);
+  seed_ledger_unref (self->ledger);
+  gst_buffer_replace (&self->last_buffer, NULL);
+  gst_caps_replace (&self->last_caps, NULL);
+  gst_caps_replace (&self->caps, NULL);
   g_free (self->reason);
-  g_free (self->missing);
+  g_free (self->last_error);
+  g_free (self->codec);
+  g_cond_clear (&self->all_closed);
   g_mutex_clear (&self->lock);
-  G_OBJECT_CLASS (seed_decode_stream_parent_class)->finalize (object);
+  g_free (self);
 }
 
-static void
-seed_decode_stream_class_init (SeedDecodeStreamClass *klass)
+SeedDecodeStream *
+seed_decode_stream_new (const SeedStreamSpec *spec, SeedLanes *lanes, guint n_queued,
+    SeedLedger *ledger, const SeedDecodeStreamCallbacks *callbacks)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  SeedDecodeStream *self = g_new0 (SeedDecodeStream, 1);
+  SeedStreamPolicy policy;
 
-  object_class->dispose = seed_decode_stream_dispose;
-  object_class->finalize = seed_decode_stream_finalize;
-  element_class->change_state = GST_DEBUG_FUNCPTR (seed_decode_stream_change_state);
-  GST_BIN_CLASS (klass)->handle_message = GST_DEBUG_FUNCPTR (seed_decode_stream_handle_message);
-  gst_element_class_set_static_metadata (element_class, "SEED decoded stream", "Source/Video/Bin",
-      "The frames of the first video stream of a URI", "SEED");
-}
-
-static void
-seed_decode_stream_init (SeedDecodeStream *self)
-{
+  self->lane = seed_lanes_add (lanes, self);
+  if (!self->lane) {
+    g_free (self);
+    return NULL;
+  }
+  g_atomic_ref_count_init (&self->refs);
   g_mutex_init (&self->lock);
-  self->frames = gst_pad_new_from_static_template (&frames_template, "frames");
-  gst_object_set_parent (GST_OBJECT (self->frames), GST_OBJECT (self));
-  gst_pad_set_chain_function (self->frames, frames_chain);
-  gst_pad_set_event_function (self->frames, frames_event);
-  gst_pad_set_query_function (self->frames, frames_query);
+  g_cond_init (&self->all_closed);
+  self->left = g_ptr_array_new_with_free_func (gst_object_unref);
+  self->spec = seed_stream_spec_copy (spec);
+  self->live = seed_stream_spec_is_live (spec);
+  self->n_queued = n_queued;
+  self->ledger = seed_ledger_ref (ledger);
+  self->callbacks = *callbacks;
+  self->state = GST_STATE_PAUSED;
+  self->reason = g_strdup ("");
+  self->last_frame_ms = -1;
+  seed_rate_cap_init (&self->cap, MAX (spec->max_fps, 0));
+  seed_timeline_init (&self->timeline);
+  seed_meter_init (&self->fps_in);
+  seed_meter_init (&self->fps_out);
+  seed_stream_spec_get_policy (spec, &policy);
+  seed_stream_machine_init (&self->machine, &policy, g_random_int ());
+  seed_stream_machine_hold (&self->machine); /* until PLAYING */
+  seed_stream_machine_start (&self->machine, seed_decode_now_ms ());
+  self->wants_session = TRUE;
+  return self;
 }

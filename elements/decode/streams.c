@@ -5,9 +5,12 @@
 #include <seed/error.h>
 
 #include "decode/streams.h"
+#include "decode/uri.h"
 
 #define MAX_ID 63
-#define ALLOWED_FIELDS "id, uri, max-fps, loop, passes"
+#define ALLOWED_FIELDS                                                                             \
+  "id, uri, max-fps, loop, passes, live, reconnect, retry-min-ms, retry-max-ms, stall-ms, "        \
+  "connect-ms"
 
 typedef struct {
   const char *text, *p;
@@ -34,17 +37,48 @@ seed_stream_spec_new (const char *id, const char *uri, double max_fps)
   spec->uri = g_strdup (uri);
   spec->max_fps = max_fps;
   spec->passes = 1;
+  spec->live = spec->reconnect = -1;
+  spec->retry_min_ms = spec->retry_max_ms = spec->stall_ms = spec->connect_ms = -1;
   return spec;
 }
 
 SeedStreamSpec *
 seed_stream_spec_copy (const SeedStreamSpec *spec)
 {
-  SeedStreamSpec *copy = seed_stream_spec_new (spec->id, spec->uri, spec->max_fps);
+  SeedStreamSpec *copy = g_memdup2 (spec, sizeof *spec);
 
-  copy->loop = spec->loop;
-  copy->passes = spec->passes;
+  copy->id = g_strdup (spec->id);
+  copy->uri = g_strdup (spec->uri);
   return copy;
+}
+
+gboolean
+seed_stream_spec_is_live (const SeedStreamSpec *spec)
+{
+  return spec->live >= 0 ? spec->live : seed_uri_is_live (spec->uri);
+}
+
+static gint64
+said_or (gint64 said, gint64 otherwise)
+{
+  return said >= 0 ? said : otherwise;
+}
+
+void
+seed_stream_spec_get_policy (const SeedStreamSpec *spec, SeedStreamPolicy *policy)
+{
+  gboolean live = seed_stream_spec_is_live (spec), watched;
+  gint64 min = said_or (spec->retry_min_ms, SEED_STREAMS_RETRY_MIN_MS);
+  gint64 max = said_or (spec->retry_max_ms, SEED_STREAMS_RETRY_MAX_MS);
+
+  policy->reconnect =
+      spec->reconnect >= 0 ? spec->reconnect : live || seed_uri_is_remote (spec->uri);
+  watched = live || policy->reconnect;
+  /* with one of them said, the other gives way */
+  policy->retry_min_ms = spec->retry_min_ms >= 0 ? min : MIN (min, max);
+  policy->retry_max_ms = MAX (max, policy->retry_min_ms);
+  policy->stall_ms = said_or (spec->stall_ms, watched ? SEED_STREAMS_STALL_MS : 0);
+  policy->connect_ms = said_or (spec->connect_ms, watched ? SEED_STREAMS_CONNECT_MS : 0);
 }
 
 void
@@ -188,16 +222,73 @@ set_max_fps (Scanner *s, const char *value, GError **error)
 }
 
 static gboolean
-set_loop (Scanner *s, const char *value, GError **error)
+read_truth (Scanner *s, const char *name, const char *value, gboolean *truth, GError **error)
 {
   static const char *const yes[] = { "true", "yes", "1", NULL };
   static const char *const no[] = { "false", "no", "0", NULL };
   g_autofree char *lower = g_ascii_strdown (value, -1);
 
-  s->spec->loop = g_strv_contains (yes, lower);
-  if (!s->spec->loop && !g_strv_contains (no, lower))
-    return fail (s, SEED_ERROR_INVALID, error, "loop \"%s\" is neither true nor false", value);
+  *truth = g_strv_contains (yes, lower);
+  if (!*truth && !g_strv_contains (no, lower))
+    return fail (s, SEED_ERROR_INVALID, error, "%s \"%s\" is neither true nor false", name, value);
   return TRUE;
+}
+
+static gboolean
+set_loop (Scanner *s, const char *value, GError **error)
+{
+  return read_truth (s, "loop", value, &s->spec->loop, error);
+}
+
+static gboolean
+set_live (Scanner *s, const char *value, GError **error)
+{
+  return read_truth (s, "live", value, &s->spec->live, error);
+}
+
+static gboolean
+set_reconnect (Scanner *s, const char *value, GError **error)
+{
+  return read_truth (s, "reconnect", value, &s->spec->reconnect, error);
+}
+
+static gboolean
+read_ms (Scanner *s, const char *name, guint64 min, const char *value, gint64 *ms, GError **error)
+{
+  guint64 number;
+
+  if (!g_ascii_string_to_unsigned (value, 10, min, SEED_STREAMS_MAX_MS, &number, NULL))
+    return fail (s, SEED_ERROR_INVALID, error,
+        "%s \"%s\" is not a number of milliseconds from %" G_GUINT64_FORMAT " to %d", name, value,
+        min, SEED_STREAMS_MAX_MS);
+  *ms = (gint64) number;
+  return TRUE;
+}
+
+static gboolean
+set_retry_min (Scanner *s, const char *value, GError **error)
+{
+  return read_ms (
+      s, "retry-min-ms", SEED_STREAMS_LEAST_RETRY_MS, value, &s->spec->retry_min_ms, error);
+}
+
+static gboolean
+set_retry_max (Scanner *s, const char *value, GError **error)
+{
+  return read_ms (
+      s, "retry-max-ms", SEED_STREAMS_LEAST_RETRY_MS, value, &s->spec->retry_max_ms, error);
+}
+
+static gboolean
+set_stall (Scanner *s, const char *value, GError **error)
+{
+  return read_ms (s, "stall-ms", 0, value, &s->spec->stall_ms, error);
+}
+
+static gboolean
+set_connect (Scanner *s, const char *value, GError **error)
+{
+  return read_ms (s, "connect-ms", 0, value, &s->spec->connect_ms, error);
 }
 
 static gboolean
@@ -228,6 +319,12 @@ static const struct {
   { "max-fps", set_max_fps, number_types },
   { "loop", set_loop, boolean_types },
   { "passes", set_passes, count_types },
+  { "live", set_live, boolean_types },
+  { "reconnect", set_reconnect, boolean_types },
+  { "retry-min-ms", set_retry_min, count_types },
+  { "retry-max-ms", set_retry_max, count_types },
+  { "stall-ms", set_stall, count_types },
+  { "connect-ms", set_connect, count_types },
 };
 
 /* "(type)" when there is one */
@@ -287,6 +384,9 @@ scan_stream (Scanner *s, GError **error)
     return fail (s, SEED_ERROR_INVALID, error, "field id is missing");
   if (!s->spec->uri)
     return fail (s, SEED_ERROR_INVALID, error, "field uri is missing");
+  if (s->spec->retry_min_ms >= 0 && s->spec->retry_max_ms >= 0 &&
+      s->spec->retry_min_ms > s->spec->retry_max_ms)
+    return fail (s, SEED_ERROR_INVALID, error, "retry-min-ms is more than retry-max-ms");
   skip_space (s);
   if (*s->p && *s->p != ';')
     return fail (s, SEED_ERROR_FORMAT, error, "expected , before the next field or ; at the end");

@@ -32,18 +32,35 @@ static const char *const live_schemes[] = {
   "wheps",
   "mms",
   "ndi",
+  "mmsh",
+  "onvif",
+  "webrtc",
+  NULL,
 };
 
-gboolean
-seed_uri_is_live (const char *uri)
+static const char *const server_schemes[] = { "http", "https", NULL };
+
+static gboolean
+has_scheme (const char *uri, const char *const *schemes)
 {
   const char *colon = uri ? strchr (uri, ':') : NULL;
   gsize length = colon ? (gsize) (colon - uri) : 0;
 
-  for (guint i = 0; length > 0 && i < G_N_ELEMENTS (live_schemes); i++) {
-    if (strlen (live_schemes[i]) == length &&
-        g_ascii_strncasecmp (live_schemes[i], uri, length) == 0)
+  for (guint i = 0; length > 0 && schemes[i]; i++) {
+    if (strlen (schemes[i]) == length && g_ascii_strncasecmp (schemes[i], uri, length) == 0)
       return TRUE;
   }
   return FALSE;
+}
+
+gboolean
+seed_uri_is_live (const char *uri)
+{
+  return has_scheme (uri, live_schemes);
+}
+
+gboolean
+seed_uri_is_remote (const char *uri)
+{
+  return has_scheme (uri, live_schemes) || has_scheme (uri, server_schemes);
 }

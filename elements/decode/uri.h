@@ -13,4 +13,9 @@ G_BEGIN_DECLS
  */
 gboolean seed_uri_is_live (const char *uri);
 
+/**
+ * Whether what @uri names may be away and come back: everything live, and http and https.
+ */
+gboolean seed_uri_is_remote (const char *uri);
+
 G_END_DECLS

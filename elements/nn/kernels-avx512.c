@@ -24,6 +24,8 @@
 
 #ifndef SEED_REAL_DOUBLE
 
+#include "nn/math-avx512.h"
+
 /*
  * By hand, because rows are short and seldom a multiple of a register: masks do what is left over
  * in one step, where the loops compute it an element at a time.
@@ -31,6 +33,9 @@
 #define SOFTMAX softmax_masked
 #define NORM_FORWARD norm_forward_masked
 #define NORM_FORWARD_BF16 norm_forward_bf16_masked
+#define NORM_APPLY_BF16 norm_apply_bf16_masked
+#define GELU_BF16 gelu_bf16_fitted
+#define GELU_BACKWARD_BF16 gelu_backward_bf16_fitted
 
 /* seed_math_exp; an input that is not a number is returned by min and max in second place */
 static inline __m512
@@ -137,27 +142,23 @@ bf16_16 (__m512 x)
       _mm512_mask_or_epi32 (rounded, nan, high, _mm512_set1_epi32 (0x40)));
 }
 
+/* To @y, or rounded to @half. */
 static inline void
-norm_rows (const float *x, guint rows, guint dim, const float *gamma, const float *beta, double eps,
-    float *y, SeedBf16 *half, float *mean, float *rstd)
+norm_apply_row (const float *x, guint dim, const float *gamma, const float *beta, float mean,
+    float rstd, float *y, SeedBf16 *half)
 {
-  for (guint r = 0; r < rows; r++, x += dim) {
-    __m512 m, s;
+  const __m512 m = _mm512_set1_ps (mean), s = _mm512_set1_ps (rstd);
 
-    moments (x, dim, (float) eps, mean + r, rstd + r);
-    m = _mm512_set1_ps (mean[r]);
-    s = _mm512_set1_ps (rstd[r]);
-    for (guint i = 0; i < dim; i += 16) {
-      __mmask16 mask = lanes_left (dim - i);
-      __m512 z = _mm512_mul_ps (_mm512_sub_ps (_mm512_maskz_loadu_ps (mask, x + i), m), s);
+  for (guint i = 0; i < dim; i += 16) {
+    __mmask16 mask = lanes_left (dim - i);
+    __m512 z = _mm512_mul_ps (_mm512_sub_ps (_mm512_maskz_loadu_ps (mask, x + i), m), s);
 
-      z = _mm512_fmadd_ps (
-          z, _mm512_maskz_loadu_ps (mask, gamma + i), _mm512_maskz_loadu_ps (mask, beta + i));
-      if (half)
-        _mm256_mask_storeu_epi16 (half + (gsize) r * dim + i, mask, bf16_16 (z));
-      else
-        _mm512_mask_storeu_ps (y + (gsize) r * dim + i, mask, z);
-    }
+    z = _mm512_fmadd_ps (
+        z, _mm512_maskz_loadu_ps (mask, gamma + i), _mm512_maskz_loadu_ps (mask, beta + i));
+    if (half)
+      _mm256_mask_storeu_epi16 (half + i, mask, bf16_16 (z));
+    else
+      _mm512_mask_storeu_ps (y + i, mask, z);
   }
 }
 
@@ -165,14 +166,62 @@ static void
 norm_forward_masked (const float *x, guint rows, guint dim, const float *gamma, const float *beta,
     double eps, float *y, float *mean, float *rstd)
 {
-  norm_rows (x, rows, dim, gamma, beta, eps, y, NULL, mean, rstd);
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    moments (x, dim, (float) eps, mean + r, rstd + r);
+    norm_apply_row (x, dim, gamma, beta, mean[r], rstd[r], y, NULL);
+  }
 }
 
 static void
 norm_forward_bf16_masked (const float *x, guint rows, guint dim, const float *gamma,
     const float *beta, double eps, SeedBf16 *y, float *mean, float *rstd)
 {
-  norm_rows (x, rows, dim, gamma, beta, eps, NULL, y, mean, rstd);
+  for (guint r = 0; r < rows; r++, x += dim, y += dim) {
+    moments (x, dim, (float) eps, mean + r, rstd + r);
+    norm_apply_row (x, dim, gamma, beta, mean[r], rstd[r], NULL, y);
+  }
+}
+
+static void
+norm_apply_bf16_masked (const float *x, guint rows, guint dim, const float *gamma,
+    const float *beta, const float *mean, const float *rstd, SeedBf16 *y)
+{
+  for (guint r = 0; r < rows; r++, x += dim, y += dim)
+    norm_apply_row (x, dim, gamma, beta, mean[r], rstd[r], NULL, y);
+}
+
+static inline __m512
+load_bf16 (const SeedBf16 *x, __mmask16 mask)
+{
+  return _mm512_castsi512_ps (
+      _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (_mm256_maskz_loadu_epi16 (mask, x)), 16));
+}
+
+static void
+gelu_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *y)
+{
+  for (gsize i = 0; i < n; i += 16) {
+    __mmask16 mask = lanes_left ((guint) MIN (n - i, 16));
+    __m512 z = load_bf16 (x + i, mask);
+
+    _mm256_mask_storeu_epi16 (y + i, mask, bf16_16 (_mm512_mul_ps (z, seed_avx512_normal_cdf (z))));
+  }
+}
+
+/* f' (x) = Phi (x) + x phi (x) */
+static void
+gelu_backward_bf16_fitted (const SeedBf16 *x, gsize n, SeedBf16 *d, SeedBf16 *y)
+{
+  for (gsize i = 0; i < n; i += 16) {
+    __mmask16 mask = lanes_left ((guint) MIN (n - i, 16));
+    __m512 z = load_bf16 (x + i, mask), cdf = seed_avx512_normal_cdf (z);
+    __m512 pdf = exp_16 (_mm512_mul_ps (_mm512_mul_ps (z, z), _mm512_set1_ps (-0.5f)));
+    __m512 slope = _mm512_fmadd_ps (_mm512_mul_ps (z, _mm512_set1_ps (0.39894228f)), pdf, cdf);
+
+    _mm256_mask_storeu_epi16 (y + i, mask, bf16_16 (_mm512_mul_ps (z, cdf)));
+    _mm256_mask_storeu_epi16 (
+        d + i, mask, bf16_16 (_mm512_mul_ps (load_bf16 (d + i, mask), slope)));
+  }
 }
 
 #endif

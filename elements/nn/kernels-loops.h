@@ -7,7 +7,8 @@
  *   VECTOR_SIZE      bytes of a register
  * and may define
  *   SOFTMAX          a softmax of its own
- *   NORM_FORWARD, NORM_FORWARD_BF16    layer norms of its own
+ *   NORM_FORWARD, NORM_FORWARD_BF16, NORM_APPLY_BF16   layer norms of its own
+ *   GELU_BF16, GELU_BACKWARD_BF16    the exact GELU of bfloat16
  * No loop names an instruction: they are written so that the compiler finds them.
  */
 #include <string.h>
@@ -163,6 +164,9 @@ norm_apply (const real *x, guint rows, guint dim, const real *gamma, const real 
     norm_row (x, dim, gamma, beta, mean[r], rstd[r], y);
 }
 
+#ifndef NORM_APPLY_BF16
+#define NORM_APPLY_BF16 norm_apply_bf16
+
 static void
 norm_apply_bf16 (const real *x, guint rows, guint dim, const real *gamma, const real *beta,
     const real *mean, const real *rstd, SeedBf16 *y)
@@ -175,6 +179,8 @@ norm_apply_bf16 (const real *x, guint rows, guint dim, const real *gamma, const 
       y[i] = seed_bf16_from_float ((float) ((x[i] - m) * s * gamma[i] + beta[i]));
   }
 }
+
+#endif
 
 /*
  * With h = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean (g) - h mean (g h)).
@@ -280,7 +286,7 @@ silu (real x)
 static inline Activated
 relu (real x)
 {
-  return (Activated){ x > 0 ? x : R (0), x > 0 ? R (1) : R (0) };
+  return (Activated){ x < 0 ? R (0) : x, x > 0 ? R (1) : x <= 0 ? R (0) : x };
 }
 
 #define DEFINE_ACTIVATION(name)                                                                    \
@@ -298,7 +304,28 @@ relu (real x)
       dx[i] = dy[i] * a.slope;                                                                     \
       y[i] = a.y;                                                                                  \
     }                                                                                              \
+  }                                                                                                \
+  static G_GNUC_UNUSED void name##_bf16 (const SeedBf16 *x, gsize n, SeedBf16 *y)                  \
+  {                                                                                                \
+    INDEPENDENT                                                                                    \
+    for (gsize i = 0; i < n; i++)                                                                  \
+      y[i] = seed_bf16_from_float ((float) name ((real) seed_bf16_to_float (x[i])).y);             \
+  }                                                                                                \
+  static G_GNUC_UNUSED void name##_backward_bf16 (                                                 \
+      const SeedBf16 *x, gsize n, SeedBf16 *d, SeedBf16 *y)                                        \
+  {                                                                                                \
+    INDEPENDENT                                                                                    \
+    for (gsize i = 0; i < n; i++) {                                                                \
+      Activated a = name ((real) seed_bf16_to_float (x[i]));                                       \
+      d[i] = seed_bf16_from_float ((float) ((real) seed_bf16_to_float (d[i]) * a.slope));          \
+      y[i] = seed_bf16_from_float ((float) a.y);                                                   \
+    }                                                                                              \
   }
+
+#ifndef GELU_BF16
+#define GELU_BF16 gelu_bf16
+#define GELU_BACKWARD_BF16 gelu_backward_bf16
+#endif
 
 DEFINE_ACTIVATION (gelu)
 DEFINE_ACTIVATION (gelu_tanh)
@@ -486,7 +513,7 @@ static const SeedKernels kernels = {
   .norm_forward = NORM_FORWARD,
   .norm_forward_bf16 = NORM_FORWARD_BF16,
   .norm_apply = norm_apply,
-  .norm_apply_bf16 = norm_apply_bf16,
+  .norm_apply_bf16 = NORM_APPLY_BF16,
   .norm_backward = norm_backward,
   .softmax = SOFTMAX,
   .softmax_backward = softmax_backward,
@@ -503,6 +530,20 @@ static const SeedKernels kernels = {
     [SEED_ACTIVATION_QUICK_GELU] = quick_gelu_backward,
     [SEED_ACTIVATION_SILU] = silu_backward,
     [SEED_ACTIVATION_RELU] = relu_backward,
+  },
+  .activation_bf16 = {
+    [SEED_ACTIVATION_GELU] = GELU_BF16,
+    [SEED_ACTIVATION_GELU_TANH] = gelu_tanh_bf16,
+    [SEED_ACTIVATION_QUICK_GELU] = quick_gelu_bf16,
+    [SEED_ACTIVATION_SILU] = silu_bf16,
+    [SEED_ACTIVATION_RELU] = relu_bf16,
+  },
+  .activation_backward_bf16 = {
+    [SEED_ACTIVATION_GELU] = GELU_BACKWARD_BF16,
+    [SEED_ACTIVATION_GELU_TANH] = gelu_tanh_backward_bf16,
+    [SEED_ACTIVATION_QUICK_GELU] = quick_gelu_backward_bf16,
+    [SEED_ACTIVATION_SILU] = silu_backward_bf16,
+    [SEED_ACTIVATION_RELU] = relu_backward_bf16,
   },
   .to_bf16 = to_bf16,
   .from_bf16 = from_bf16,

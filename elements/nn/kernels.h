@@ -64,6 +64,13 @@ typedef struct {
   void (*activation_backward[SEED_N_ACTIVATIONS]) (
       const real *x, const real *dy, gsize n, real *dx, real *y);
 
+  /* Both for bfloat16: what is computed between may be off by 1e-4, which rounding hides. */
+  void (*activation_bf16[SEED_N_ACTIVATIONS]) (const SeedBf16 *x, gsize n, SeedBf16 *y);
+
+  /* @d: dy becomes dx */
+  void (*activation_backward_bf16[SEED_N_ACTIVATIONS]) (
+      const SeedBf16 *x, gsize n, SeedBf16 *d, SeedBf16 *y);
+
   void (*to_bf16) (const real *x, gsize n, SeedBf16 *y);
   void (*from_bf16) (const SeedBf16 *x, gsize n, real *y);
 

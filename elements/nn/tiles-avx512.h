@@ -6,6 +6,7 @@
  * activations, and what happens to sums before they are stored. To be included by a file that has
  * turned the instruction sets on and has <immintrin.h>.
  */
+#include "nn/math-avx512.h"
 #include "nn/tiles.h"
 
 #define LANES 16 /* units in a register */
@@ -132,27 +133,10 @@ gate (__m512 x, __m512 z)
   return _mm512_mul_ps (x, _mm512_rcp14_ps (_mm512_add_ps (e, _mm512_set1_ps (1.0f))));
 }
 
-/*
- * x (1/2 + h), where h = (Phi (x) - 1/2) is an odd polynomial: a minimax fit of x h on |x| <= 4,
- * made to pass 1/2 at the end and cut there.
- */
 static ALWAYS_INLINE __m512
 fast_gelu (__m512 x)
 {
-  const __m512 limit = _mm512_set1_ps (4.0f), half = _mm512_set1_ps (0.5f);
-  __m512 t = _mm512_max_ps (_mm512_min_ps (x, limit), _mm512_sub_ps (_mm512_setzero_ps (), limit));
-  __m512 u = _mm512_mul_ps (t, t), p = _mm512_set1_ps (-1.3022779e-9f);
-
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (1.0427632e-7f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-3.6599761e-6f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (7.4914217e-5f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-1.0072900e-3f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (9.5129819e-3f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (-6.5940524e-2f));
-  p = _mm512_fmadd_ps (p, u, _mm512_set1_ps (3.9899232e-1f));
-  p = _mm512_mul_ps (p, t);
-  p = _mm512_max_ps (_mm512_min_ps (p, half), _mm512_set1_ps (-0.5f));
-  return _mm512_mul_ps (x, _mm512_add_ps (p, half));
+  return _mm512_mul_ps (x, seed_avx512_normal_cdf (x));
 }
 
 static ALWAYS_INLINE __m512
@@ -174,7 +158,7 @@ fast_activation (SeedActivation activation, __m512 x)
   case SEED_ACTIVATION_RELU:
     break;
   }
-  return _mm512_max_ps (x, _mm512_setzero_ps ());
+  return _mm512_max_ps (_mm512_setzero_ps (), x); /* what is not a number stays */
 }
 
 static ALWAYS_INLINE void

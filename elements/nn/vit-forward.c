@@ -17,6 +17,18 @@ typedef struct {
 } Words;
 
 static void
+words_to_values (const Words *region, const guint8 *words, gsize n, void *values)
+{
+  const SeedVit *vit = region->vit;
+  guint channel_size = vit->word_size / 3;
+
+  if (vit->rows_type == SEED_ROWS_BF16)
+    vit->kernels->words_bf16 (words, n, channel_size, region->scale, region->shift, values);
+  else
+    vit->kernels->words (words, n, channel_size, region->scale, region->shift, values);
+}
+
+static void
 words_task (guint task, gpointer data)
 {
   const Words *region = data;
@@ -25,12 +37,13 @@ words_task (guint task, gpointer data)
 
   const guint8 *words = region->words + range.begin * vit->word_size;
   void *values = seed_vit_row (vit, vit->word_values, range.begin, vit->word_size);
-  guint channel_size = vit->word_size / 3;
 
-  if (vit->rows_type == SEED_ROWS_BF16)
-    vit->kernels->words_bf16 (words, range.n, channel_size, region->scale, region->shift, values);
-  else
-    vit->kernels->words (words, range.n, channel_size, region->scale, region->shift, values);
+  if (vit->subset.n_words == 0)
+    words_to_values (region, words, range.n, values);
+  else /* they do not lie side by side */
+    for (gsize row = range.begin; row < range.begin + range.n; row++)
+      words_to_values (region, seed_vit_subset_word (vit, region->words, row), 1,
+          seed_vit_row (vit, vit->word_values, row, vit->word_size));
 }
 
 /* The rows of an image: CLS, registers, its embedded words; each plus its position. */
@@ -52,7 +65,12 @@ tokens_task (guint image, gpointer data)
     memcpy (next, values + offset[SEED_VIT_REGISTERS], registers * sizeof *rows);
   next += registers;
   memcpy (next, vit->embedded + image * vit->n_words * d, vit->n_words * d * sizeof *rows);
-  vit->kernels->add (values + offset[SEED_VIT_POS], vit->n_tokens * d, rows);
+  if (vit->subset.n_words == 0) {
+    vit->kernels->add (values + offset[SEED_VIT_POS], vit->n_tokens * d, rows);
+  } else {
+    vit->kernels->add (values + offset[SEED_VIT_POS], vit->n_prefix * d, rows);
+    seed_vit_subset_positions (vit, values + offset[SEED_VIT_POS], image, next);
+  }
 }
 
 static void
@@ -351,17 +369,21 @@ seed_vit_rows (const SeedVit *vit)
                                                       : vit->blocks[vit->config.depth - 1].out;
 }
 
-const real *
-seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights, const float scale[3],
-    const float shift[3], const guint8 *words, guint n)
+static const real *
+forward (SeedVit *vit, const SeedVitWeights *weights, const float scale[3], const float shift[3],
+    const guint8 *words, guint n, const SeedVitSubset *subset)
 {
   Between region = { .all = { .vit = vit, .weights = weights } };
 
   g_return_val_if_fail (n >= 1 && n <= vit->max_batch, NULL);
+  g_return_val_if_fail (subset->n_words <= vit->max_words, NULL);
   g_return_val_if_fail (weights->values && weights->depth == vit->config.depth, NULL);
   g_return_val_if_fail (weights->backend == vit->backend, NULL);
 
   vit->n = n;
+  vit->subset = *subset;
+  vit->n_words = subset->n_words ? subset->n_words : vit->max_words;
+  vit->n_tokens = vit->n_prefix + vit->n_words;
   embed (vit, weights, scale, shift, words);
   region.all.rows.n = (gsize) n * vit->n_tokens;
   region.n_tasks = n_row_blocks (region.all.rows.n);
@@ -374,6 +396,35 @@ seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights, const floa
       seed_vit_attention_forward (vit, &vit->blocks[region.index]);
   }
   return seed_vit_rows (vit);
+}
+
+const real *
+seed_vit_forward_packed (SeedVit *vit, const SeedVitWeights *weights, const float scale[3],
+    const float shift[3], const guint8 *words, guint n)
+{
+  static const SeedVitSubset all_words = { 0 };
+
+  g_return_val_if_fail (vit->max_words == seed_vit_config_n_words (&vit->config), NULL);
+  return forward (vit, weights, scale, shift, words, n, &all_words);
+}
+
+static gboolean
+subset_is_valid (const SeedVit *vit, const SeedVitSubset *subset, guint n)
+{
+  guint n_words = seed_vit_config_n_words (&vit->config);
+
+  for (gsize i = 0; i < (gsize) n * subset->n_words; i++)
+    if (subset->words[i] >= n_words)
+      return FALSE;
+  return subset->n_words >= 1;
+}
+
+const real *
+seed_vit_run_subset (SeedVit *vit, const float scale[3], const float shift[3], const guint8 *words,
+    guint n, const SeedVitSubset *subset)
+{
+  g_return_val_if_fail (subset_is_valid (vit, subset, n), NULL);
+  return forward (vit, vit->weights, scale, shift, words, n, subset);
 }
 
 void

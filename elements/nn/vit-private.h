@@ -54,7 +54,9 @@ typedef struct {
 
 struct _SeedVit {
   SeedVitConfig config;
-  guint max_batch, n_prefix, n_words, n_tokens, word_size, head_dim, mlp_in;
+  guint max_batch, max_words, n_prefix, word_size, head_dim, mlp_in;
+  guint n_words, n_tokens; /* of each image of the last forward; the largest before the first */
+  SeedVitSubset subset;    /* of the last forward; n_words 0: all words */
   gboolean train;
   const SeedBackend *backend;
   const SeedKernels *kernels;
@@ -89,10 +91,14 @@ struct _SeedVit {
   real *d_rows;   /* [R, d] */
   void *d_qkv;    /* [R, 3d] of rows_type */
   void *d_hidden; /* [R, m] of rows_type */
-  real *d_norm;   /* [SEED_VIT_NORM_PARTS, 2d] partial sums of dgamma, dbeta */
+  real *d_part;   /* [R, d] */
+  guint n_slots;  /* see vit-backward.c */
+  gsize slot_size;
+  real *slot_grads; /* [n_slots, slot_size] */
 };
 
-#define SEED_VIT_NORM_PARTS 32
+#define SEED_VIT_MAX_SLOTS 16
+#define SEED_VIT_BACKWARD_ROWS 200  /* at a time between two attentions */
 #define SEED_VIT_ATTENTION_ROWS 128 /* of queries at a time */
 
 /* vit-attention.c: regions over (image, head[, block of queries]) */
@@ -107,6 +113,13 @@ seed_vit_row (const SeedVit *vit, const void *rows, gsize row, gsize columns)
 {
   return (void *) seed_rows_at (vit->rows_type, rows, row * columns);
 }
+
+/* vit-subset.c: the rows of an image's words [n_words, d], each plus its position if it keeps it */
+void seed_vit_subset_positions (const SeedVit *vit, const real *positions, guint image, real *rows);
+/* ADDS to @grads [T, d] what every row of d_stream says of its position. */
+void seed_vit_subset_positions_backward (const SeedVit *vit, real *grads);
+/* Row @row of all kept words: where its word is in @words. */
+const guint8 *seed_vit_subset_word (const SeedVit *vit, const guint8 *words, gsize row);
 
 /* What the last forward returned. */
 const real *seed_vit_rows (const SeedVit *vit);

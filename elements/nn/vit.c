@@ -5,84 +5,59 @@
 #include <seed/error.h>
 #include <seed/pool.h>
 
+#include "nn/arena.h"
 #include "nn/vit-private.h"
 
-#define ALIGN 64 /* bytes */
 #define CHUNKS_PER_THREAD 4
 #define MIN_ROWS_PER_TASK 16
 
-/* Hands out parts of one allocation; without a base it only adds up. */
-typedef struct {
-  char *base;
-  gsize used;
-  gboolean overflow;
-} Arena;
-
-static void *
-carve_elements (Arena *arena, gsize rows, gsize columns, gsize element_size)
-{
-  gsize size, start = arena->used;
-
-  if (__builtin_mul_overflow (rows, columns, &size) ||
-      __builtin_mul_overflow (size, element_size, &size) ||
-      __builtin_add_overflow (size, ALIGN - 1, &size) ||
-      __builtin_add_overflow (arena->used, size & ~(gsize) (ALIGN - 1), &arena->used))
-    arena->overflow = TRUE;
-  return arena->base ? arena->base + start : NULL;
-}
-
-static real *
-carve (Arena *arena, gsize rows, gsize columns)
-{
-  return carve_elements (arena, rows, columns, sizeof (real));
-}
-
 /* of vit->rows_type */
 static void *
-carve_rows (const SeedVit *vit, Arena *arena, gsize rows, gsize columns)
+carve_rows (const SeedVit *vit, SeedArena *arena, gsize rows, gsize columns)
 {
-  return carve_elements (
+  return seed_arena_carve_bytes (
       arena, rows, columns, vit->rows_type == SEED_ROWS_BF16 ? sizeof (SeedBf16) : sizeof (real));
 }
 
 static void
-carve_block (SeedVit *vit, Arena *arena, SeedVitBlock *block, gsize rows)
+carve_block (SeedVit *vit, SeedArena *arena, SeedVitBlock *block, gsize rows)
 {
   guint d = vit->config.dim;
 
-  block->mean1 = carve (arena, rows, 1);
-  block->rstd1 = carve (arena, rows, 1);
-  block->mean2 = carve (arena, rows, 1);
-  block->rstd2 = carve (arena, rows, 1);
+  block->mean1 = seed_arena_carve (arena, rows, 1);
+  block->rstd1 = seed_arena_carve (arena, rows, 1);
+  block->mean2 = seed_arena_carve (arena, rows, 1);
+  block->rstd2 = seed_arena_carve (arena, rows, 1);
   block->qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
   block->attended = carve_rows (vit, arena, rows, d);
   if (vit->train) {
-    block->mid = carve (arena, rows, d);
-    block->out = carve (arena, rows, d);
+    block->mid = seed_arena_carve (arena, rows, d);
+    block->out = seed_arena_carve (arena, rows, d);
     if (!vit->backend->attention)
-      block->probs = carve (arena, rows * vit->config.heads, vit->n_tokens);
+      block->probs = seed_arena_carve (arena, rows * vit->config.heads, vit->n_tokens);
     block->pre = carve_rows (vit, arena, rows, vit->config.mlp_dim);
   }
 }
 
 static void
-carve_pool (SeedVit *vit, Arena *arena)
+carve_pool (SeedVit *vit, SeedArena *arena)
 {
   guint d = vit->config.dim;
 
-  vit->pooled = carve (arena, vit->max_batch, d);
-  vit->pool_normed = carve (arena, vit->max_batch, d);
+  vit->pooled = seed_arena_carve (arena, vit->max_batch, d);
+  vit->pool_normed = seed_arena_carve (arena, vit->max_batch, d);
   if (vit->config.pool != SEED_VIT_POOL_ATTENTION)
     return;
-  vit->pool_probs = carve (arena, (gsize) vit->max_batch * vit->config.heads, vit->n_tokens);
-  vit->pool_mixed = carve (arena, (gsize) vit->max_batch * vit->config.heads, d);
-  vit->pool_hidden = carve (arena, vit->max_batch, vit->config.mlp_dim);
+  vit->pool_probs =
+      seed_arena_carve (arena, (gsize) vit->max_batch * vit->config.heads, vit->n_tokens);
+  vit->pool_mixed = seed_arena_carve (arena, (gsize) vit->max_batch * vit->config.heads, d);
+  vit->pool_hidden = seed_arena_carve (arena, vit->max_batch, vit->config.mlp_dim);
 }
 
 static void
-carve_blocks (SeedVit *vit, Arena *arena, gsize rows)
+carve_blocks (SeedVit *vit, SeedArena *arena, gsize rows)
 {
-  real *stream = carve (arena, rows, vit->config.dim);
+  real *stream = seed_arena_carve (arena, rows, vit->config.dim);
 
   for (guint i = 0; i < vit->config.depth; i++) {
     SeedVitBlock *block = &vit->blocks[i];
@@ -101,7 +76,7 @@ carve_blocks (SeedVit *vit, Arena *arena, gsize rows)
 }
 
 static void
-carve_all (SeedVit *vit, Arena *arena)
+carve_all (SeedVit *vit, SeedArena *arena)
 {
   gsize rows = (gsize) vit->max_batch * vit->n_tokens;
   gsize words = (gsize) vit->max_batch * vit->n_words;
@@ -109,32 +84,33 @@ carve_all (SeedVit *vit, Arena *arena)
 
   carve_blocks (vit, arena, rows);
   vit->word_values = carve_rows (vit, arena, words, vit->word_size);
-  vit->embedded = carve (arena, words, d);
+  vit->embedded = seed_arena_carve (arena, words, d);
   vit->normed = carve_rows (vit, arena, rows, d);
   vit->hidden = carve_rows (vit, arena, rows, vit->mlp_in);
-  vit->mean = carve (arena, rows, 1);
-  vit->rstd = carve (arena, rows, 1);
-  vit->out = carve (arena, rows, d);
-  vit->scratch = carve (arena, vit->n_chunks, vit->scratch_size);
+  vit->mean = seed_arena_carve (arena, rows, 1);
+  vit->rstd = seed_arena_carve (arena, rows, 1);
+  vit->out = seed_arena_carve (arena, rows, d);
+  vit->scratch = seed_arena_carve (arena, vit->n_chunks, vit->scratch_size);
   carve_pool (vit, arena);
   if (vit->train) {
-    vit->d_stream = carve (arena, rows, d);
-    vit->d_rows = carve (arena, rows, d);
+    vit->d_stream = seed_arena_carve (arena, rows, d);
+    vit->d_rows = seed_arena_carve (arena, rows, d);
     vit->d_qkv = carve_rows (vit, arena, rows, 3 * (gsize) d);
     vit->d_hidden = carve_rows (vit, arena, rows, vit->config.mlp_dim);
-    vit->d_norm = carve (arena, SEED_VIT_NORM_PARTS, 2 * (gsize) d);
+    vit->d_part = seed_arena_carve (arena, rows, d);
+    vit->slot_grads = seed_arena_carve (arena, vit->n_slots, vit->slot_size);
   }
 }
 
 static gboolean
 allocate (SeedVit *vit, GError **error)
 {
-  Arena arena = { 0 };
+  SeedArena arena = { 0 };
 
   carve_all (vit, &arena);
   /* half of the address space: sizes and offsets stay clear of the sign bit as well */
   if (arena.overflow || arena.used > G_MAXSSIZE ||
-      posix_memalign (&vit->memory, ALIGN, arena.used) != 0) {
+      posix_memalign (&vit->memory, SEED_ARENA_ALIGN, arena.used) != 0) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
         "no memory for the activations of %u images of %u tokens (%.1f GiB); use a smaller batch, "
         "image size or model",
@@ -143,7 +119,7 @@ allocate (SeedVit *vit, GError **error)
   }
   memset (vit->memory, 0, arena.used); /* so that no frame pays for page faults */
   vit->memory_size = arena.used;
-  arena = (Arena){ .base = vit->memory };
+  arena = (SeedArena){ .base = vit->memory };
   carve_all (vit, &arena);
   return TRUE;
 }
@@ -154,9 +130,9 @@ set_geometry (SeedVit *vit)
   const SeedVitConfig *config = &vit->config;
   guint query_rows;
 
-  vit->n_words = seed_vit_config_n_words (config);
+  vit->n_words = vit->max_words;
   vit->n_prefix = seed_vit_config_n_prefix (config);
-  vit->n_tokens = seed_vit_config_n_rows (config);
+  vit->n_tokens = vit->n_prefix + vit->n_words;
   vit->mlp_in = (config->gated ? 2 : 1) * config->mlp_dim;
   vit->word_size = 3 * config->patch_size * config->patch_size;
   vit->head_dim = config->dim / config->heads;
@@ -166,6 +142,16 @@ set_geometry (SeedVit *vit)
   if (vit->train && vit->backend->attention)
     vit->scratch_size *= 2; /* the probabilities are computed again there */
   vit->n_chunks = CHUNKS_PER_THREAD * seed_pool_n_threads ();
+}
+
+/* Of the pass backward: one for each thread, while all of their gradients are not too many. */
+static void
+set_slots (SeedVit *vit)
+{
+  const gsize *offset = vit->layout->block[0];
+
+  vit->n_slots = MIN (seed_pool_n_threads (), SEED_VIT_MAX_SLOTS);
+  vit->slot_size = (offset[SEED_VIT_FC2_BIAS] + vit->config.dim - offset[0] + 15) & ~(gsize) 15;
 }
 
 static gboolean
@@ -185,15 +171,9 @@ check_trainable (const SeedVitConfig *config, GError **error)
   return FALSE;
 }
 
-SeedVit *
-seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
-    gboolean train, GError **error)
-{
-  return seed_vit_new_with (config, params, max_batch, train, seed_backend_get (), error);
-}
-
-SeedVit *
-seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+/* @max_words 0: all */
+static SeedVit *
+vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch, guint max_words,
     gboolean train, const SeedBackend *backend, GError **error)
 {
   g_autoptr (SeedVit) vit = NULL;
@@ -201,6 +181,13 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!seed_vit_config_check (config, error) || (train && !check_trainable (config, error)) ||
       !seed_backend_self_test (error))
     return NULL;
+
+  if (max_words > seed_vit_config_n_words (config)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "room for %u words is asked for, but an image has %u", max_words,
+        seed_vit_config_n_words (config));
+    return NULL;
+  }
 
   if (train && backend->precision == SEED_PRECISION_INT8) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
@@ -211,6 +198,7 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   vit = g_new0 (SeedVit, 1);
   vit->config = *config;
   vit->max_batch = max_batch;
+  vit->max_words = max_words ? max_words : seed_vit_config_n_words (config);
   vit->train = train;
   vit->backend = backend;
   vit->rows_type = backend->rows_type;
@@ -226,10 +214,33 @@ seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint 
   if (!vit->weights)
     return NULL;
   vit->layout = &vit->weights->layout;
+  set_slots (vit);
   vit->blocks = g_new0 (SeedVitBlock, config->depth);
   if (!allocate (vit, error))
     return NULL;
   return g_steal_pointer (&vit);
+}
+
+SeedVit *
+seed_vit_new (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, GError **error)
+{
+  return vit_new (config, params, max_batch, 0, train, seed_backend_get (), error);
+}
+
+SeedVit *
+seed_vit_new_with (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    gboolean train, const SeedBackend *backend, GError **error)
+{
+  return vit_new (config, params, max_batch, 0, train, backend, error);
+}
+
+SeedVit *
+seed_vit_new_subset (const SeedVitConfig *config, const SeedParams *params, guint max_batch,
+    guint max_words, gboolean train, GError **error)
+{
+  g_return_val_if_fail (max_words > 0, NULL);
+  return vit_new (config, params, max_batch, max_words, train, seed_backend_get (), error);
 }
 
 void
@@ -371,9 +382,9 @@ seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
     return weights->own_values != NULL;
   for (guint i = 0; i < params->n; i++)
     if (!is_packed (weights, params->items[i].offset))
-      used += (params->items[i].size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
-  weights->own_size = MAX (used, ALIGN) * sizeof (real);
-  weights->own_values = aligned_alloc (ALIGN, weights->own_size);
+      used += (params->items[i].size + SEED_ARENA_ALIGN - 1) & ~(gsize) (SEED_ARENA_ALIGN - 1);
+  weights->own_size = MAX (used, SEED_ARENA_ALIGN) * sizeof (real);
+  weights->own_values = aligned_alloc (SEED_ARENA_ALIGN, weights->own_size);
   if (!weights->own_values)
     return FALSE; /* the caller keeps what it has */
 
@@ -386,13 +397,13 @@ seed_vit_weights_detach (SeedVitWeights *weights, const SeedParams *params)
       continue;
     memcpy (
         weights->own_values + used, weights->values + param->offset, param->size * sizeof (real));
-    used += (param->size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
+    used += (param->size + SEED_ARENA_ALIGN - 1) & ~(gsize) (SEED_ARENA_ALIGN - 1);
   }
   used = 0;
   for (guint i = 0; i < params->n; i++)
     if (!is_packed (weights, params->items[i].offset)) {
       move_offset (&old, &weights->layout, weights->depth, params->items[i].offset, used);
-      used += (params->items[i].size + ALIGN - 1) & ~(gsize) (ALIGN - 1);
+      used += (params->items[i].size + SEED_ARENA_ALIGN - 1) & ~(gsize) (SEED_ARENA_ALIGN - 1);
     }
   weights->values = weights->own_values;
   g_free (old.block);

@@ -137,9 +137,36 @@ const real *seed_vit_run (
     SeedVit *vit, const float scale[3], const float shift[3], const guint8 *words, guint n);
 
 /*
+ * A part of the words of each image, some of them without their position: what a student sees when
+ * it learns to tell where words are (DropPos, arXiv 2309.03576; LOCA, arXiv 2212.02400).
+ */
+typedef struct {
+  guint n_words;             /* kept of each image, 1..N */
+  const guint32 *words;      /* [n, n_words], numbers below N of the words in raster order */
+  const guint8 *no_position; /* [n, n_words], not 0: no position is added; NULL: to every word */
+} SeedVitSubset;
+
+/*
+ * seed_vit_run for some of the words alone: @words is uint8 [n, N, 3*P*P] as ever, the result
+ * [n, T', d] with T' the rows before the words and subset->n_words, in the order of subset->words.
+ * The arrays of @subset must stay until a backward has run. NULL, as for any broken precondition,
+ * when a number is not below N.
+ */
+const real *seed_vit_run_subset (SeedVit *vit, const float scale[3], const float shift[3],
+    const guint8 *words, guint n, const SeedVitSubset *subset);
+
+/*
+ * seed_vit_new with room for subsets of up to @max_words words (1..N) alone: memory grows with
+ * these. Whole images fit when @max_words is N.
+ */
+SeedVit *seed_vit_new_subset (const SeedVitConfig *config, const SeedParams *params,
+    guint max_batch, guint max_words, gboolean train, GError **error);
+
+/*
  * After a forward of the same @values, @words and @n in a workspace made with @train: given
- * @d_out [n, T, d], the gradient of a loss with respect to what forward returned, ADDS the
- * gradient with respect to every parameter to @grads (flat, laid out as @values).
+ * @d_out [n, T, d] (T' after a subset), the gradient of a loss with respect to what forward
+ * returned, ADDS the gradient with respect to every parameter to @grads (flat, laid out as
+ * @values).
  */
 void seed_vit_backward (SeedVit *vit, const real *values, const real *d_out, real *grads);
 

@@ -83,6 +83,12 @@ seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint
   }
 }
 
+guint64
+seed_augment_repeat_seed (guint64 seed, guint32 repeat)
+{
+  return repeat ? seed_hash (seed_hash_string (seed, "repeat"), repeat) : seed;
+}
+
 gboolean
 seed_augment_has_colour (const SeedAugment *augment)
 {

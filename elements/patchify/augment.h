@@ -39,6 +39,13 @@ typedef struct {
 void seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint64 frame,
     guint view, const SeedBox *region, double pixel_aspect);
 
+/*
+ * The @seed to draw with for a frame that comes from memory for the @repeat-th time: other views
+ * each time, and those of any instance that sees the same repetition. 0, a frame from its source:
+ * @seed itself.
+ */
+guint64 seed_augment_repeat_seed (guint64 seed, guint32 repeat);
+
 /* TRUE when seed_augment_colour would change anything. */
 gboolean seed_augment_has_colour (const SeedAugment *augment);
 

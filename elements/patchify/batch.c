@@ -66,6 +66,7 @@ static void
 cut_augmented (SeedPatchify *self, const SeedFrame *frame, const SeedStreamMeta *who, guint64 seed,
     const SeedPlacement *whole, guint8 *words)
 {
+  seed = seed_augment_repeat_seed (seed, who->repeat);
   for (guint v = 0; v < self->info.views; v++) {
     seed_augment_draw (&self->augments[v], seed, who->stream, who->frame, v, &whole->box,
         self->input->pixel_aspect);

@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "core/caps.h"
+#include "core/caption-meta.h"
 #include "core/event.h"
 #include "core/stream-meta.h"
 #include "patchify/seedpatchify.h"
@@ -592,6 +593,7 @@ take_frame (SeedPatchify *self, GstBuffer *buffer, const SeedStreamMeta *who)
         ret == GST_FLOW_FLUSHING ? SEED_DROP_FLUSHED : SEED_DROP_ERROR, 1);
     return ret;
   }
+  seed_buffer_copy_captions (self->buffer, self->n_items - 1, buffer, 0);
   seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - begin) * 1000);
   return seed_patchify_batch_push_if_full (self);
 }

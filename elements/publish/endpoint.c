@@ -92,7 +92,7 @@ seed_endpoint_is_ipv6 (const char *endpoint)
 }
 
 static char *
-check_tcp (const char *endpoint, gboolean insecure, GError **error)
+check_tcp (const char *endpoint, gboolean anywhere, GError **error)
 {
   g_autofree char *host = NULL, *port = NULL;
 
@@ -104,10 +104,11 @@ check_tcp (const char *endpoint, gboolean insecure, GError **error)
   }
   if (strcmp (host, "localhost") == 0)
     return g_strdup_printf ("tcp://127.0.0.1:%s", port);
-  if (!is_loopback (host) && !insecure) {
+  if (!is_loopback (host) && !anywhere) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "endpoint \"%s\" can be reached from other machines, and nothing encrypts or authenticates "
-        "what is sent there: bind 127.0.0.1, or accept that with insecure: true",
+        "what is sent there: bind 127.0.0.1, or give a server-key and authorized keys, or accept "
+        "that with insecure: true",
         endpoint);
     return NULL;
   }
@@ -152,10 +153,10 @@ check_ipc (const char *endpoint, GError **error)
 }
 
 char *
-seed_endpoint_for_bind (const char *endpoint, gboolean insecure, GError **error)
+seed_endpoint_for_bind (const char *endpoint, gboolean anywhere, GError **error)
 {
   if (g_str_has_prefix (endpoint, "tcp://"))
-    return check_tcp (endpoint, insecure, error);
+    return check_tcp (endpoint, anywhere, error);
   if (g_str_has_prefix (endpoint, "ipc://"))
     return check_ipc (endpoint, error);
   if (g_str_has_prefix (endpoint, "inproc://") && endpoint[strlen ("inproc://")])

@@ -10,12 +10,13 @@ G_BEGIN_DECLS
  *
  * Checks an endpoint to bind and gives it as libzmq wants it (localhost becomes 127.0.0.1). tcp on
  * 127.0.0.0/8, ::1 and localhost, ipc and inproc are open to this machine alone; any other address
- * is SEED_ERROR_INVALID unless @insecure, for nothing encrypts or authenticates what is sent there.
+ * (also names and interfaces, whatever they resolve to) is SEED_ERROR_INVALID unless @anywhere:
+ * with CURVE, or where somebody accepts that nothing encrypts or authenticates what is sent there.
  * SEED_ERROR_INVALID also for what is no endpoint, SEED_ERROR_UNSUPPORTED for other transports;
  * SEED_ERROR_IO when another process serves an ipc path (libzmq itself would push it aside).
  * The caller frees the result.
  */
-char *seed_endpoint_for_bind (const char *endpoint, gboolean insecure, GError **error);
+char *seed_endpoint_for_bind (const char *endpoint, gboolean anywhere, GError **error);
 
 /** Whether @endpoint is tcp on an IPv6 address. */
 gboolean seed_endpoint_is_ipv6 (const char *endpoint);

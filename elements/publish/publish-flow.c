@@ -15,7 +15,7 @@ has_subscribers (SeedPublish *self)
   SeedPublisherStats stats;
 
   seed_publisher_get_stats (self->publisher, &stats);
-  return stats.subscriptions >= self->wait_for;
+  return stats.gate.subscriptions >= self->wait_for;
 }
 
 /* With the lock held: until it is PLAYING, and, for @results, until the subscribers are there.

@@ -8,6 +8,7 @@
 #include "publish/health.h"
 #include "publish/json-tree.h"
 #include "publish/seedpublish.h"
+#include "publish/wire-kinds.h"
 
 /* Events remembered to tell the second way of one from a new one. */
 #define MAX_EVENT_IDS 4096u
@@ -21,6 +22,10 @@ static const struct {
   { "train", SEED_PUBLISH_TRAIN },
   { "event", SEED_PUBLISH_EVENT },
   { "health", SEED_PUBLISH_HEALTH },
+  { "anchors", SEED_PUBLISH_ANCHORS },
+  { "labels", SEED_PUBLISH_LABELS },
+  { "neighbours", SEED_PUBLISH_NEIGHBOURS },
+  { "grounding", SEED_PUBLISH_GROUNDING },
 };
 
 static SeedPublishKinds
@@ -44,7 +49,9 @@ seed_publish_kinds_parse (const char *text, SeedPublishKinds *kinds, GError **er
 
     if (!bit) {
       g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
-          "kinds: \"%s\" is none of embedding, tokens, train, event, health", names[i]);
+          "kinds: \"%s\" is none of embedding, tokens, train, event, health, anchors, labels, "
+          "neighbours, grounding",
+          names[i]);
       return FALSE;
     }
     bits |= bit;
@@ -248,7 +255,7 @@ parse_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
   g_autoptr (JsonNode) root = NULL;
   GstMapInfo map;
 
-  if (!gst_buffer_map (buffer, &map, GST_MAP_READ)) {
+  if (!gst_buffer_map_range (buffer, 0, 1, &map, GST_MAP_READ)) {
     GST_ELEMENT_ERROR (self, RESOURCE, READ, ("A report cannot be mapped"),
         ("node %s, kind %s", seed_publish_pad_node (pad), pad->kind));
     return NULL;
@@ -263,15 +270,57 @@ parse_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
   return NULL;
 }
 
+/* Memories after the first are the tensors of the kind, in the order of its table. */
+typedef struct {
+  GstMapInfo maps[SEED_KIND_MAX_TENSORS];
+  SeedTensor tensors[SEED_KIND_MAX_TENSORS];
+  guint n;
+} ReportTensors;
+
+static void
+unmap_tensors (GstBuffer *buffer, ReportTensors *tensors)
+{
+  for (guint i = 0; i < tensors->n; i++)
+    gst_buffer_unmap (buffer, &tensors->maps[i]);
+}
+
+static gboolean
+map_tensors (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer, JsonObject *data,
+    ReportTensors *tensors)
+{
+  guint n = gst_buffer_n_memory (buffer);
+
+  tensors->n = 0;
+  for (guint i = 0; i + 1 < n; i++) {
+    GstMapInfo *map = &tensors->maps[i];
+
+    if (i >= SEED_KIND_MAX_TENSORS || !gst_buffer_map_range (buffer, i + 1, 1, map, GST_MAP_READ))
+      break;
+    tensors->n++;
+    if (!seed_kind_make_tensor (pad->kind, i, data, map->data, map->size, &tensors->tensors[i]))
+      break;
+    if (i + 2 == n)
+      return TRUE;
+  }
+  if (n <= 1)
+    return TRUE;
+  unmap_tensors (buffer, tensors);
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("A report of kind %s has memories that are none of its tensors", pad->kind),
+      ("node %s, %u memories", seed_publish_pad_node (pad), n));
+  return FALSE;
+}
+
 static GstFlowReturn
 publish_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
 {
   g_autoptr (JsonNode) root = parse_report (self, pad, buffer);
   SeedPublisherStatus status;
+  ReportTensors tensors;
   gpointer state = NULL;
   SeedResult result;
 
-  if (!root) {
+  if (!root || !map_tensors (self, pad, buffer, json_node_get_object (root), &tensors)) {
     seed_ledger_drop_buffer (self->ledger, buffer, SEED_DROP_ERROR);
     return GST_FLOW_ERROR;
   }
@@ -280,7 +329,10 @@ publish_report (SeedPublish *self, SeedPublishPad *pad, GstBuffer *buffer)
     set_identity (&result, seed_buffer_iterate_stream_meta (buffer, &state));
   result.kind = pad->kind;
   result.data = json_node_get_object (root);
+  result.tensors = tensors.tensors;
+  result.n_tensors = tensors.n;
   send_result (self, &result, &status);
+  unmap_tensors (buffer, &tensors);
   if (status == SEED_PUBLISHER_SENT)
     seed_ledger_out_buffer (self->ledger, buffer);
   else
@@ -350,6 +402,36 @@ seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
 
 /* Health */
 
+#define MAX_LOSSES 16u
+
+static void
+set_losses (SeedPublish *self, JsonObject *data)
+{
+  g_autoptr (GArray) losses = seed_publisher_get_losses (self->publisher, MAX_LOSSES);
+  JsonObject *object = json_object_new ();
+
+  for (guint i = 0; i < losses->len; i++) {
+    const SeedPublisherLoss *loss = &g_array_index (losses, SeedPublisherLoss, i);
+
+    json_object_set_int_member (object, loss->topic, (gint64) loss->dropped);
+  }
+  json_object_set_object_member (data, "dropped_topics", object);
+}
+
+static void
+set_subscribers (JsonObject *data, const SeedGateStats *stats)
+{
+  JsonObject *object = json_object_new ();
+
+  json_object_set_int_member (object, "connections", (gint64) stats->connections);
+  json_object_set_int_member (object, "refused_subscriptions", (gint64) stats->refused);
+  json_object_set_int_member (object, "garbage", (gint64) stats->garbage);
+  json_object_set_int_member (object, "hung_up", (gint64) stats->hung_up);
+  json_object_set_int_member (object, "turned_away", (gint64) stats->turned_away);
+  json_object_set_int_member (object, "failed_handshakes", (gint64) stats->failed);
+  json_object_set_object_member (data, "subscribers", object);
+}
+
 static JsonObject *
 new_health (SeedPublish *self, gboolean with_streams)
 {
@@ -360,11 +442,13 @@ new_health (SeedPublish *self, gboolean with_streams)
   json_object_set_int_member (
       data, "uptime_ms", (g_get_monotonic_time () - self->started_us) / 1000);
   seed_health_set_memory (data);
-  json_object_set_int_member (data, "subscriptions", (gint64) stats.subscriptions);
+  json_object_set_int_member (data, "subscriptions", (gint64) stats.gate.subscriptions);
   json_object_set_int_member (data, "sent", (gint64) stats.sent);
   json_object_set_int_member (data, "bytes", (gint64) stats.bytes);
   json_object_set_int_member (data, "dropped_queue_full", (gint64) stats.dropped);
   json_object_set_int_member (data, "set_aside", (gint64) stats.set_aside);
+  set_losses (self, data);
+  set_subscribers (data, &stats.gate);
   seed_health_set_busy (data, "latency", self->latency);
   seed_health_set_elements (data, GST_ELEMENT (self), with_streams);
   return data;

@@ -12,17 +12,22 @@
 
 #include "publish/endpoint.h"
 #include "publish/publisher.h"
+#include "publish/wire-kinds.h"
 
 typedef struct {
   guint64 next_seq;
   gint64 full_since; /* monotonic us of the first drop in a row, 0 when the last one was sent */
   char *header;      /* of the last message when it is retained, else NULL */
   gsize header_size;
+  guint64 dropped;
 } Topic;
 
 struct _SeedPublisher {
   GMutex lock; /* a ZeroMQ socket belongs to one thread at a time */
-  void *socket;
+  void *context, *socket;
+  SeedCurveKeypair *server; /* with keys */
+  SeedZap *zap;
+  SeedGate *gate;
   int events_fd; /* readable when the socket has something to look at */
   int wake_fd;
   char *endpoint;
@@ -49,15 +54,12 @@ set_options (SeedPublisher *publisher, const SeedPublisherConfig *config, GError
     { ZMQ_LINGER, config->linger_ms },
     { ZMQ_IMMEDIATE, 1 },
     { ZMQ_XPUB_NODROP, 1 },   /* a full queue is an error, so that it can be counted */
-    { ZMQ_XPUB_VERBOSER, 1 }, /* every subscription and its end, not the first and last alone */
     { ZMQ_TCP_KEEPALIVE, 1 }, /* a peer whose machine died is noticed */
     { ZMQ_TCP_KEEPALIVE_IDLE, 60 },
     { ZMQ_TCP_KEEPALIVE_INTVL, 10 },
     { ZMQ_TCP_KEEPALIVE_CNT, 6 },
     { ZMQ_IPV6, seed_endpoint_is_ipv6 (config->endpoint) },
   };
-  gint64 max_message = 2 * SEED_WIRE_MAX_TOPIC; /* subscribers send prefixes of topics, no more */
-
   for (guint i = 0; i < G_N_ELEMENTS (options); i++) {
     if (zmq_setsockopt (publisher->socket, options[i].option, &options[i].value, sizeof (int)) <
         0) {
@@ -66,19 +68,52 @@ set_options (SeedPublisher *publisher, const SeedPublisherConfig *config, GError
       return FALSE;
     }
   }
-  zmq_setsockopt (publisher->socket, ZMQ_MAXMSGSIZE, &max_message, sizeof max_message);
   return TRUE;
+}
+
+static gboolean
+has_text (const char *text)
+{
+  return text && *text;
+}
+
+static gboolean
+set_guard (SeedPublisher *publisher, const SeedPublisherConfig *config, GError **error)
+{
+  SeedGateConfig gate = { .local = g_str_has_prefix (config->endpoint, "inproc://"),
+    .max_connections = SEED_GATE_DEFAULT_CONNECTIONS,
+    .limits = SEED_PEERS_DEFAULT_LIMITS };
+
+  if (has_text (config->server_key) != has_text (config->authorized)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "server-key and authorized belong together: the own key pair, and a folder of the public "
+        "keys that may connect");
+    return FALSE;
+  }
+  if (has_text (config->server_key)) {
+    publisher->server = seed_curve_keypair_load (config->server_key, error);
+    if (!publisher->server)
+      return FALSE;
+    publisher->zap = seed_zap_new (publisher->context, config->authorized, error);
+    if (!publisher->zap)
+      return FALSE;
+  }
+  gate.zap = publisher->zap;
+  gate.server = publisher->server;
+  publisher->gate = seed_gate_new (publisher->context, publisher->socket, &gate, error);
+  return publisher->gate != NULL;
 }
 
 static gboolean
 bind_socket (SeedPublisher *publisher, const SeedPublisherConfig *config, GError **error)
 {
-  g_autofree char *endpoint = seed_endpoint_for_bind (config->endpoint, config->insecure, error);
+  g_autofree char *endpoint = seed_endpoint_for_bind (
+      config->endpoint, config->insecure || has_text (config->server_key), error);
   char bound[1024];
   gsize size = sizeof bound;
   const char *path;
 
-  if (!endpoint || !set_options (publisher, config, error))
+  if (!endpoint || !set_options (publisher, config, error) || !set_guard (publisher, config, error))
     return FALSE;
   if (zmq_bind (publisher->socket, endpoint) < 0) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "endpoint \"%s\" %s%s", config->endpoint,
@@ -109,7 +144,8 @@ seed_publisher_new (const SeedPublisherConfig *config, GError **error)
   g_mutex_init (&publisher->lock);
   publisher->topics = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, topic_free);
   publisher->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  publisher->socket = zmq_socket (seed_zmq_context_ref (), ZMQ_XPUB);
+  publisher->context = seed_zmq_context_ref ();
+  publisher->socket = zmq_socket (publisher->context, ZMQ_XPUB);
   if (publisher->wake_fd < 0 || !publisher->socket) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "endpoint \"%s\": no socket to be had: %s",
         config->endpoint, zmq_strerror (errno));
@@ -130,8 +166,13 @@ seed_publisher_free (SeedPublisher *publisher)
 {
   if (!publisher)
     return;
+  if (publisher->gate)
+    seed_gate_shut (publisher->gate);
   if (publisher->socket)
     zmq_close (publisher->socket);
+  seed_gate_free (publisher->gate);
+  seed_zap_free (publisher->zap);
+  seed_curve_keypair_free (publisher->server);
   seed_zmq_context_unref ();
   if (publisher->wake_fd >= 0)
     close (publisher->wake_fd);
@@ -202,33 +243,11 @@ resend_retained (SeedPublisher *publisher, const char *prefix, gsize size)
   }
 }
 
-/* A subscription is one byte, 1 for its begin and 0 for its end, and the prefix. */
 static void
-handle_subscription (SeedPublisher *publisher, const guint8 *data, gsize size)
+on_subscription (gboolean begins, const void *prefix, gsize size, gpointer data)
 {
-  if (size == 0 || data[0] > 1)
-    return; /* peers of XPUB may send what they like; it means nothing here */
-  if (data[0] == 1) {
-    publisher->stats.subscriptions++;
-    resend_retained (publisher, (const char *) data + 1, size - 1);
-  } else if (publisher->stats.subscriptions > 0) {
-    publisher->stats.subscriptions--;
-  }
-}
-
-static void
-drain_subscriptions (SeedPublisher *publisher)
-{
-  zmq_msg_t message;
-  int received;
-
-  zmq_msg_init (&message);
-  do {
-    received = zmq_msg_recv (&message, publisher->socket, ZMQ_DONTWAIT);
-    if (received >= 0)
-      handle_subscription (publisher, zmq_msg_data (&message), zmq_msg_size (&message));
-  } while (received >= 0 || errno == EINTR);
-  zmq_msg_close (&message);
+  if (begins)
+    resend_retained (data, prefix, size);
 }
 
 static Topic *
@@ -266,6 +285,7 @@ note_full (SeedPublisher *publisher, Topic *topic, const char *name, const char 
   gint64 now = g_get_monotonic_time ();
 
   publisher->stats.dropped++;
+  topic->dropped++;
   if (topic->full_since == 0)
     topic->full_since = now;
   if (now - topic->full_since >= SEED_PUBLISHER_PATIENCE_MS * 1000) {
@@ -316,12 +336,12 @@ seed_publisher_send (SeedPublisher *publisher, SeedResult *result, GError **erro
   g_autofree char *name = seed_wire_build_topic (result, error);
   SeedPublisherStatus status;
 
-  if (!name)
+  if (!name || !seed_kind_check (result, error))
     return SEED_PUBLISHER_FAILED;
   g_mutex_lock (&publisher->lock);
   status = send_locked (publisher, name, result, error);
   /* Sending may have swallowed the event that would have told seed_publisher_serve. */
-  drain_subscriptions (publisher);
+  seed_gate_receive (publisher->gate, on_subscription, publisher);
   g_mutex_unlock (&publisher->lock);
   return status;
 }
@@ -332,14 +352,20 @@ seed_publisher_serve (SeedPublisher *publisher, int timeout_ms)
   struct pollfd fds[] = {
     { .fd = publisher->events_fd, .events = POLLIN },
     { .fd = publisher->wake_fd, .events = POLLIN },
+    { .fd = -1, .events = POLLIN },
+    { .fd = -1, .events = POLLIN },
   };
   eventfd_t value;
+  int gate_fds[2];
 
+  seed_gate_get_fds (publisher->gate, gate_fds);
+  fds[2].fd = gate_fds[0];
+  fds[3].fd = gate_fds[1];
   poll (fds, G_N_ELEMENTS (fds), timeout_ms);
   if (fds[1].revents)
     eventfd_read (publisher->wake_fd, &value);
   g_mutex_lock (&publisher->lock);
-  drain_subscriptions (publisher);
+  seed_gate_serve (publisher->gate, on_subscription, publisher);
   g_mutex_unlock (&publisher->lock);
 }
 
@@ -354,5 +380,54 @@ seed_publisher_get_stats (SeedPublisher *publisher, SeedPublisherStats *stats)
 {
   g_mutex_lock (&publisher->lock);
   *stats = publisher->stats;
+  seed_gate_get_stats (publisher->gate, &stats->gate);
   g_mutex_unlock (&publisher->lock);
+}
+
+static void
+clear_loss (gpointer data)
+{
+  g_free (((SeedPublisherLoss *) data)->topic);
+}
+
+static int
+compare_losses (gconstpointer a, gconstpointer b)
+{
+  const SeedPublisherLoss *first = a, *second = b;
+
+  if (first->dropped != second->dropped)
+    return first->dropped > second->dropped ? -1 : 1;
+  return strcmp (first->topic, second->topic);
+}
+
+GArray *
+seed_publisher_get_losses (SeedPublisher *publisher, guint max)
+{
+  GArray *losses = g_array_new (FALSE, FALSE, sizeof (SeedPublisherLoss));
+  GHashTableIter iter;
+  gpointer key, value;
+
+  g_array_set_clear_func (losses, clear_loss);
+  g_mutex_lock (&publisher->lock);
+  g_hash_table_iter_init (&iter, publisher->topics);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    const Topic *topic = value;
+    SeedPublisherLoss loss = { NULL, topic->dropped };
+
+    if (topic->dropped == 0)
+      continue;
+    loss.topic = g_strdup (key);
+    g_array_append_val (losses, loss);
+  }
+  g_mutex_unlock (&publisher->lock);
+  g_array_sort (losses, compare_losses);
+  if (losses->len > max)
+    g_array_set_size (losses, max);
+  return losses;
+}
+
+char *
+seed_publisher_key_problem (SeedPublisher *publisher)
+{
+  return publisher->zap ? seed_zap_problem (publisher->zap) : NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "publish/gate.h"
 #include "publish/wire.h"
 
 G_BEGIN_DECLS
@@ -25,13 +26,15 @@ typedef struct _SeedPublisher SeedPublisher;
 #define SEED_PUBLISHER_PATIENCE_MS 1000
 
 typedef struct {
-  const char *endpoint; /* see seed_endpoint_for_bind; port * or 0 takes a free one */
-  gboolean insecure;    /* allow an address that other machines reach */
-  int hwm;              /* messages queued per subscriber */
-  int linger_ms;        /* how long queued messages outlive the publisher */
+  const char *endpoint;   /* see seed_endpoint_for_bind; port * or 0 takes a free one */
+  gboolean insecure;      /* allow an address that other machines reach */
+  const char *server_key; /* file with the own key pair: CURVE; NULL or "" for none */
+  const char *authorized; /* with it: folder of public keys and their rights, <seed/zap.h> */
+  int hwm;                /* messages queued per subscriber */
+  int linger_ms;          /* how long queued messages outlive the publisher */
 } SeedPublisherConfig;
 
-/** Errors name the endpoint. An ipc socket gets the mode 0660. */
+/** Errors name the endpoint or the key file. An ipc socket gets the mode 0660. */
 SeedPublisher *seed_publisher_new (const SeedPublisherConfig *config, GError **error);
 /** No other thread may be using it. Waits up to linger_ms when it is the process's last socket. */
 void seed_publisher_free (SeedPublisher *publisher);
@@ -57,12 +60,24 @@ void seed_publisher_serve (SeedPublisher *publisher, int timeout_ms);
 void seed_publisher_wake (SeedPublisher *publisher);
 
 typedef struct {
-  guint64 subscriptions; /* now; a subscriber with two prefixes counts twice */
-  guint64 sent, bytes;   /* messages */
-  guint64 dropped;       /* messages that did not fit */
-  guint64 set_aside;     /* times a subscriber was full for too long */
+  SeedGateStats gate;  /* subscribers: subscriptions now, what they were refused, ... */
+  guint64 sent, bytes; /* messages */
+  guint64 dropped;     /* messages that did not fit */
+  guint64 set_aside;   /* times a subscriber was full for too long */
 } SeedPublisherStats;
 
 void seed_publisher_get_stats (SeedPublisher *publisher, SeedPublisherStats *stats);
+
+/** Messages of one topic that did not fit. */
+typedef struct {
+  char *topic;
+  guint64 dropped;
+} SeedPublisherLoss;
+
+/** The topics that lost most, at most @max, worst first: SeedPublisherLoss, to be unreffed. */
+GArray *seed_publisher_get_losses (SeedPublisher *publisher, guint max);
+
+/** What is wrong with the authorized keys, or NULL; free it. See seed_zap_problem. */
+char *seed_publisher_key_problem (SeedPublisher *publisher);
 
 G_END_DECLS

@@ -30,7 +30,7 @@
 #include "publish/seedpublish.h"
 
 #define DEFAULT_GRAPH "seed"
-#define DEFAULT_KINDS "embedding,train,event,health"
+#define DEFAULT_KINDS "embedding,train,event,health,anchors,labels,neighbours,grounding"
 #define DEFAULT_WAIT_SUBSCRIBERS 0
 #define DEFAULT_INSECURE FALSE
 #define DEFAULT_HEALTH_INTERVAL_MS 5000
@@ -46,6 +46,8 @@ enum {
   PROP_WAIT_SUBSCRIBERS,
   PROP_HWM,
   PROP_INSECURE,
+  PROP_SERVER_KEY,
+  PROP_AUTHORIZED,
   PROP_HEALTH_INTERVAL_MS,
   PROP_LINGER_MS,
   PROP_BOUND_ENDPOINT,
@@ -90,8 +92,8 @@ install_properties (GObjectClass *klass)
           SEED_WIRE_DEFAULT_ENDPOINT, flags));
   g_object_class_install_property (klass, PROP_KINDS,
       g_param_spec_string ("kinds", "Kinds",
-          "What to publish, separated by commas: embedding, tokens, train, event, health (default: "
-          "all but tokens, which are large)",
+          "What to publish, separated by commas: embedding, tokens, train, event, health, "
+          "anchors, labels, neighbours, grounding (default: all but tokens, which are large)",
           DEFAULT_KINDS, flags));
   g_object_class_install_property (klass, PROP_WAIT_SUBSCRIBERS,
       g_param_spec_uint ("wait-subscribers", "Wait for subscribers",
@@ -108,6 +110,16 @@ install_properties (GObjectClass *klass)
           "Allow to bind an address that other machines reach, though nothing encrypts or "
           "authenticates the results (default: refuse)",
           DEFAULT_INSECURE, flags));
+  g_object_class_install_property (klass, PROP_SERVER_KEY,
+      g_param_spec_string ("server-key", "Server key",
+          "File of mode 0600 with the own key pair: results are encrypted (CURVE) and only keys in "
+          "authorized may read them (default: none)",
+          NULL, flags));
+  g_object_class_install_property (klass, PROP_AUTHORIZED,
+      g_param_spec_string ("authorized", "Authorized keys",
+          "Folder of public keys and the topic prefixes that each may read, watched for changes; "
+          "with server-key (default: none)",
+          NULL, flags));
   g_object_class_install_property (klass, PROP_HEALTH_INTERVAL_MS,
       g_param_spec_uint ("health-interval-ms", "Health interval",
           "Milliseconds between health messages; one more is sent at the end (default: 5000; 0: no "
@@ -126,8 +138,11 @@ install_properties (GObjectClass *klass)
           SEED_TYPE_LEDGER, readable));
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "sent, bytes, dropped-queue-full, set-aside, subscriptions, ignored (frames and reports "
-          "of "
+          "sent, bytes, dropped-queue-full, set-aside, subscriptions, connections, "
+          "refused-subscriptions (outside of a key's rights), garbage (messages that are no "
+          "subscription), hung-up (connections: too many subscriptions, garbage, rights "
+          "withdrawn), "
+          "turned-away (too many connections), failed-handshakes, ignored (frames and reports of "
           "kinds not asked for), latency-p50-ns and latency-p99-ns from capture to publication",
           GST_TYPE_STRUCTURE, readable));
 }
@@ -180,6 +195,8 @@ seed_publish_finalize (GObject *object)
   g_free (self->graph);
   g_free (self->endpoint);
   g_free (self->kinds);
+  g_free (self->server_key);
+  g_free (self->authorized);
   g_queue_clear (&self->event_order);
   g_hash_table_unref (self->event_ids);
   seed_ledger_unref (self->ledger);
@@ -221,6 +238,12 @@ seed_publish_set_property (GObject *object, guint id, const GValue *value, GPara
   case PROP_INSECURE:
     self->insecure = g_value_get_boolean (value);
     break;
+  case PROP_SERVER_KEY:
+    replace_string (&self->server_key, value, NULL);
+    break;
+  case PROP_AUTHORIZED:
+    replace_string (&self->authorized, value, NULL);
+    break;
   case PROP_HEALTH_INTERVAL_MS:
     self->health_interval_ms = g_value_get_uint (value);
     break;
@@ -248,9 +271,12 @@ get_stats (SeedPublish *self)
   seed_ledger_get_busy (self->latency, &latency);
   return gst_structure_new ("application/x-seed-stats", "sent", G_TYPE_UINT64, stats.sent, "bytes",
       G_TYPE_UINT64, stats.bytes, "dropped-queue-full", G_TYPE_UINT64, stats.dropped, "set-aside",
-      G_TYPE_UINT64, stats.set_aside, "subscriptions", G_TYPE_UINT64, stats.subscriptions,
-      "ignored", G_TYPE_UINT64, ignored, "latency-p50-ns", G_TYPE_UINT64, latency.p50_ns,
-      "latency-p99-ns", G_TYPE_UINT64, latency.p99_ns, NULL);
+      G_TYPE_UINT64, stats.set_aside, "subscriptions", G_TYPE_UINT64, stats.gate.subscriptions,
+      "connections", G_TYPE_UINT64, stats.gate.connections, "refused-subscriptions", G_TYPE_UINT64,
+      stats.gate.refused, "garbage", G_TYPE_UINT64, stats.gate.garbage, "hung-up", G_TYPE_UINT64,
+      stats.gate.hung_up, "turned-away", G_TYPE_UINT64, stats.gate.turned_away, "failed-handshakes",
+      G_TYPE_UINT64, stats.gate.failed, "ignored", G_TYPE_UINT64, ignored, "latency-p50-ns",
+      G_TYPE_UINT64, latency.p50_ns, "latency-p99-ns", G_TYPE_UINT64, latency.p99_ns, NULL);
 }
 
 static void
@@ -282,6 +308,12 @@ seed_publish_get_property (GObject *object, guint id, GValue *value, GParamSpec 
   case PROP_INSECURE:
     g_value_set_boolean (value, self->insecure);
     break;
+  case PROP_SERVER_KEY:
+    g_value_set_string (value, self->server_key);
+    break;
+  case PROP_AUTHORIZED:
+    g_value_set_string (value, self->authorized);
+    break;
   case PROP_HEALTH_INTERVAL_MS:
     g_value_set_uint (value, self->health_interval_ms);
     break;
@@ -302,6 +334,18 @@ seed_publish_get_property (GObject *object, guint id, GValue *value, GParamSpec 
 
 /* Start and stop */
 
+/* Tells once of each thing that is wrong with the authorized keys. */
+static void
+check_keys (SeedPublish *self)
+{
+  g_autofree char *problem = seed_publisher_key_problem (self->publisher);
+
+  if (problem && g_strcmp0 (problem, self->key_problem) != 0)
+    GST_ELEMENT_WARNING (self, RESOURCE, READ, ("%s", problem), ("the key authorizes nobody"));
+  g_free (self->key_problem);
+  self->key_problem = g_steal_pointer (&problem);
+}
+
 /* Sees to subscriptions while nothing is sent, and to the health messages. */
 static gpointer
 service (gpointer data)
@@ -316,6 +360,7 @@ service (gpointer data)
 
     seed_publisher_serve (self->publisher,
         self->wanted & SEED_PUBLISH_HEALTH ? (int) CLAMP (left_us / 1000 + 1, 0, G_MAXINT) : -1);
+    check_keys (self);
     g_mutex_lock (&self->lock);
     g_cond_broadcast (&self->changed);
     stopping = self->stopping;
@@ -330,13 +375,15 @@ service (gpointer data)
 
 /* Copies the settings that must not change while running. */
 static gboolean
-take_settings (SeedPublish *self, SeedPublisherConfig *config, char **endpoint, GError **error)
+take_settings (SeedPublish *self, SeedPublisherConfig *config, char **strings, GError **error)
 {
   g_autofree char *name = gst_element_get_name (self);
   gboolean ok;
 
   GST_OBJECT_LOCK (self);
-  *endpoint = g_strdup (self->endpoint);
+  config->endpoint = strings[0] = g_strdup (self->endpoint);
+  config->server_key = strings[1] = g_strdup (self->server_key ? self->server_key : "");
+  config->authorized = strings[2] = g_strdup (self->authorized ? self->authorized : "");
   self->running_graph = g_strdup (self->graph);
   ok = seed_publish_kinds_parse (self->kinds, &self->wanted, error);
   if (self->health_interval_ms == 0)
@@ -346,7 +393,6 @@ take_settings (SeedPublish *self, SeedPublisherConfig *config, char **endpoint, 
   config->hwm = self->hwm;
   config->linger_ms = self->linger_ms;
   GST_OBJECT_UNLOCK (self);
-  config->endpoint = *endpoint;
   self->health_node = seed_wire_make_node (name);
   if (ok && !seed_wire_is_name (self->running_graph)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "graph: \"%s\" is not 1 to %u of a-z 0-9 -",
@@ -373,6 +419,7 @@ stop (SeedPublish *self)
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->running_graph, g_free);
   g_clear_pointer (&self->health_node, g_free);
+  g_clear_pointer (&self->key_problem, g_free);
 }
 
 static void
@@ -391,12 +438,12 @@ reset_flow (SeedPublish *self)
 static gboolean
 start (SeedPublish *self)
 {
-  g_autofree char *endpoint = NULL;
+  g_auto (GStrv) strings = g_new0 (char *, 4); /* that the configuration points at */
   g_autoptr (GError) error = NULL;
   SeedPublisherConfig config;
 
   self->started_us = g_get_monotonic_time ();
-  if (!take_settings (self, &config, &endpoint, &error)) {
+  if (!take_settings (self, &config, strings, &error)) {
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS, ("%s", error->message), (NULL));
     return FALSE;
   }

@@ -18,6 +18,10 @@ typedef enum {
   SEED_PUBLISH_TRAIN = 1 << 2,
   SEED_PUBLISH_EVENT = 1 << 3,
   SEED_PUBLISH_HEALTH = 1 << 4,
+  SEED_PUBLISH_ANCHORS = 1 << 5,
+  SEED_PUBLISH_LABELS = 1 << 6,
+  SEED_PUBLISH_NEIGHBOURS = 1 << 7,
+  SEED_PUBLISH_GROUNDING = 1 << 8,
 } SeedPublishKinds;
 
 /* "a,b" to bits; SEED_ERROR_INVALID naming the kind that is none and those there are. */
@@ -29,7 +33,7 @@ struct _SeedPublish {
   GstElement parent;
 
   /* settings, guarded by the object lock; copied below by start */
-  char *graph, *endpoint, *kinds;
+  char *graph, *endpoint, *kinds, *server_key, *authorized;
   guint wait_subscribers, health_interval_ms;
   int hwm, linger_ms;
   gboolean insecure;
@@ -44,6 +48,7 @@ struct _SeedPublish {
   GThread *service;
   char *running_graph;
   char *health_node;
+  char *key_problem; /* told last; service thread */
   SeedPublishKinds wanted;
   gint64 started_us; /* monotonic */
 

@@ -50,7 +50,7 @@ struct _SeedSubscribe {
   GstPushSrc parent;
 
   /* settings, guarded by the object lock */
-  char *endpoint, *topics, *kind;
+  char *endpoint, *topics, *kind, *server_key, *client_key;
   GstCaps *filter;
   int hwm;
   gint64 max_part;
@@ -79,6 +79,8 @@ enum {
   PROP_CAPS,
   PROP_HWM,
   PROP_MAX_PART_BYTES,
+  PROP_SERVER_KEY,
+  PROP_CLIENT_KEY,
   PROP_LEDGER,
   PROP_STATS,
 };
@@ -138,6 +140,16 @@ install_properties (GObjectClass *klass)
           "16 "
           "MiB)",
           1024, G_MAXINT32, SEED_SUBSCRIBER_DEFAULT_MAX_PART, flags));
+  g_object_class_install_property (klass, PROP_SERVER_KEY,
+      g_param_spec_string ("server-key", "Server key",
+          "File of mode 0600 with the publisher's public key: the connection is encrypted (CURVE); "
+          "with client-key (default: none)",
+          NULL, flags));
+  g_object_class_install_property (klass, PROP_CLIENT_KEY,
+      g_param_spec_string ("client-key", "Client key",
+          "File of mode 0600 with the own key pair, whose public half the publisher authorized; "
+          "with server-key (default: none)",
+          NULL, flags));
   g_object_class_install_property (klass, PROP_LEDGER,
       g_param_spec_boxed ("ledger", "Ledger", "Frames and reports received, pushed, and lost",
           SEED_TYPE_LEDGER, readable));
@@ -191,6 +203,8 @@ seed_subscribe_finalize (GObject *object)
   g_free (self->endpoint);
   g_free (self->topics);
   g_free (self->kind);
+  g_free (self->server_key);
+  g_free (self->client_key);
   gst_clear_caps (&self->filter);
   seed_ledger_unref (self->ledger);
   G_OBJECT_CLASS (seed_subscribe_parent_class)->finalize (object);
@@ -228,6 +242,12 @@ seed_subscribe_set_property (GObject *object, guint id, const GValue *value, GPa
   case PROP_MAX_PART_BYTES:
     self->max_part = g_value_get_int64 (value);
     break;
+  case PROP_SERVER_KEY:
+    replace_string (&self->server_key, value, NULL);
+    break;
+  case PROP_CLIENT_KEY:
+    replace_string (&self->client_key, value, NULL);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec);
   }
@@ -258,6 +278,12 @@ seed_subscribe_get_property (GObject *object, guint id, GValue *value, GParamSpe
     break;
   case PROP_MAX_PART_BYTES:
     g_value_set_int64 (value, self->max_part);
+    break;
+  case PROP_SERVER_KEY:
+    g_value_set_string (value, self->server_key);
+    break;
+  case PROP_CLIENT_KEY:
+    g_value_set_string (value, self->client_key);
     break;
   case PROP_LEDGER:
     g_value_set_boxed (value, self->ledger);
@@ -311,7 +337,7 @@ static gboolean
 seed_subscribe_start (GstBaseSrc *src)
 {
   SeedSubscribe *self = SEED_SUBSCRIBE (src);
-  g_autofree char *endpoint = NULL, *kind = NULL;
+  g_autofree char *endpoint = NULL, *kind = NULL, *server_key = NULL, *client_key = NULL;
   g_auto (GStrv) prefixes = NULL;
   g_autoptr (GError) error = NULL;
   SeedSubscriberConfig config;
@@ -323,6 +349,8 @@ seed_subscribe_start (GstBaseSrc *src)
   self->running_filter = self->filter ? gst_caps_ref (self->filter) : NULL;
   config.hwm = self->hwm;
   config.max_part = self->max_part;
+  config.server_key = server_key = g_strdup (self->server_key);
+  config.client_key = client_key = g_strdup (self->client_key);
   GST_OBJECT_UNLOCK (self);
   if (!seed_wire_is_name (kind)) {
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,

@@ -7,6 +7,7 @@
 #include "core/stream-meta.h"
 #include "publish/json-tree.h"
 #include "publish/subscribe-decode.h"
+#include "publish/wire-kinds.h"
 
 /* Of caps; see SEED_FEATURES_TEMPLATE_CAPS. */
 #define MAX_DIM 65536
@@ -194,6 +195,8 @@ features_caps (SeedDecoder *decoder, const SeedResult *result, GError **error)
 GstCaps *
 seed_decoder_caps (SeedDecoder *decoder, const SeedResult *result, GError **error)
 {
+  if (!seed_kind_check (result, error))
+    return NULL;
   if (!decoder->is_report)
     return features_caps (decoder, result, error);
   return gst_caps_new_simple (SEED_CAPS_REPORT, "kind", G_TYPE_STRING, result->kind, "node",
@@ -287,16 +290,26 @@ join_tokens (SeedDecoder *decoder, const SeedResult *result)
   return buffer;
 }
 
+/* The JSON, and after it the tensors in the order of the kind's table. */
 static GstBuffer *
 report_buffer (const SeedResult *result)
 {
+  GstBuffer *buffer;
   g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), result->data);
   GString *text = g_string_new (NULL);
   gsize length;
 
   seed_json_tree_append (text, node);
   length = text->len;
-  return gst_buffer_new_wrapped (g_string_free (text, FALSE), length);
+  buffer = gst_buffer_new_wrapped (g_string_free (text, FALSE), length);
+  for (guint i = 0; i < SEED_KIND_MAX_TENSORS; i++) {
+    const char *name = seed_kind_tensor_name (result->kind, i);
+    const SeedTensor *tensor = name ? seed_result_tensor (result, name) : NULL;
+
+    if (tensor)
+      gst_buffer_append_memory (buffer, copy_tensor (tensor));
+  }
+  return buffer;
 }
 
 GstBuffer *

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include <seed/curve.h>
 #include <seed/error.h>
 
 #include "publish/endpoint.h"
@@ -96,7 +97,10 @@ seed_subscriber_new (const SeedSubscriberConfig *config, GError **error)
         config->endpoint, zmq_strerror (errno));
     return NULL;
   }
-  if (!set_options (subscriber, config, error) || !watch_connections (subscriber, context, error))
+  if (!set_options (subscriber, config, error) ||
+      !seed_curve_apply_client (
+          subscriber->socket, config->server_key, config->client_key, error) ||
+      !watch_connections (subscriber, context, error))
     return NULL;
   if (zmq_connect (subscriber->socket, config->endpoint) < 0) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,

@@ -20,9 +20,11 @@ typedef struct {
   const char *const *prefixes; /* NULL-terminated; of topics, "" for all */
   int hwm;                     /* messages queued here */
   gint64 max_part;             /* bytes of one part; a peer that sends more is disconnected */
+  const char *server_key; /* CURVE: file with the publisher's public key; NULL or "" for none */
+  const char *client_key; /* with it: file with the own key pair */
 } SeedSubscriberConfig;
 
-/** Errors name the endpoint. */
+/** Errors name the endpoint or the key file. */
 SeedSubscriber *seed_subscriber_new (const SeedSubscriberConfig *config, GError **error);
 void seed_subscriber_free (SeedSubscriber *subscriber);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedSubscriber, seed_subscriber_free)

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "source/imagedecoder.h"
 
+#include <string.h>
+
 #include <gio/gio.h>
 #include <gst/app/gstappsink.h>
 #include <gst/base/gsttypefindhelper.h>
 #include <seed/error.h>
 
+#define MAX_TAPS 4096 /* of the filter: 6 for each time that the longest side is too long */
 #define TIME_LIMIT (10 * GST_SECOND) /* of one image in a decodebin */
 
-/* Decoders that take a whole file as one buffer and answer at once. */
+/* Decoders that take a whole file as one buffer and answer at once. Files that begin with the magic
+ * are of the type; others are looked at by all of GStreamer's type finders, which takes longer than
+ * decoding a small picture. */
 static const struct {
   const char *type;
   const char *factory;
+  const char *magic;
+  guint magic_size;
 } direct_types[] = {
-  { "image/jpeg", "jpegdec" },
-  { "image/png", "pngdec" },
+  { "image/jpeg", "jpegdec", "\xff\xd8\xff", 3 },
+  { "image/png", "pngdec", "\x89PNG\r\n\x1a\n", 8 },
   { "image/webp", "webpdec" },
   { "image/bmp", "avdec_bmp" },
   { "image/tiff", "avdec_tiff" },
@@ -26,12 +33,15 @@ typedef struct {
   GstBus *bus;
   GstBuffer *frame; /* what came out */
   GstVideoInfo info;
+  GstCaps *type; /* what it was told last */
   gboolean announced, too_large;
 } Direct;
 
 struct _SeedImageDecoder {
   Direct *direct[G_N_ELEMENTS (direct_types)];
   gboolean takes_i420, takes_rgb;
+  guint max_size;                                    /* 0: any */
+  GstCaps *magic_types[G_N_ELEMENTS (direct_types)]; /* for files that are known by their magic */
   GstVideoConverter *converter;
   GstVideoInfo from, to; /* of converter */
 };
@@ -84,6 +94,7 @@ direct_free (Direct *direct)
   gst_clear_object (&direct->element);
   gst_clear_object (&direct->bus);
   gst_clear_buffer (&direct->frame);
+  gst_clear_caps (&direct->type);
   g_free (direct);
 }
 
@@ -96,7 +107,10 @@ direct_announce (Direct *direct, GstCaps *type)
   gst_segment_init (&segment, GST_FORMAT_TIME);
   if (!direct->announced)
     gst_pad_push_event (direct->src, gst_event_new_stream_start ("images"));
-  gst_pad_push_event (direct->src, gst_event_new_caps (type));
+  if (!direct->type || !gst_caps_is_equal (direct->type, type)) {
+    gst_caps_replace (&direct->type, type);
+    gst_pad_push_event (direct->src, gst_event_new_caps (type));
+  }
   if (!direct->announced)
     gst_pad_push_event (direct->src, gst_event_new_segment (&segment));
   direct->announced = TRUE;
@@ -237,22 +251,87 @@ is_taken_as_it_is (SeedImageDecoder *decoder, const GstVideoInfo *info)
 }
 
 static gboolean
+is_small_enough (SeedImageDecoder *decoder, const GstVideoInfo *info)
+{
+  return decoder->max_size == 0 || (guint) MAX (info->width, info->height) <= decoder->max_size;
+}
+
+/* @side of a picture whose longest is @longest. */
+static guint
+scale_side (guint side, guint longest, guint max_size)
+{
+  return (guint) MAX (((guint64) side * max_size + longest / 2) / longest, 1);
+}
+
+/* What a picture of @from becomes. */
+static void
+find_output (SeedImageDecoder *decoder, const GstVideoInfo *from, GstVideoInfo *to)
+{
+  GstVideoFormat format = is_taken_as_it_is (decoder, from) ? GST_VIDEO_INFO_FORMAT (from)
+                          : decoder->takes_rgb              ? GST_VIDEO_FORMAT_RGB
+                                                            : GST_VIDEO_FORMAT_I420;
+  guint width = (guint) from->width, height = (guint) from->height, longest = MAX (width, height);
+
+  if (!is_small_enough (decoder, from)) {
+    width = scale_side (width, longest, decoder->max_size);
+    height = scale_side (height, longest, decoder->max_size);
+  }
+  gst_video_info_set_format (to, format, width, height);
+  to->par_n = from->par_n;
+  to->par_d = from->par_d;
+  to->fps_n = from->fps_n;
+  to->fps_d = from->fps_d;
+  if (GST_VIDEO_INFO_FORMAT (from) == format) {
+    to->colorimetry = from->colorimetry;
+    to->chroma_site = from->chroma_site;
+  }
+}
+
+/* Lanczos, whose support grows with the reduction: every pixel of the picture counts, so nothing
+ * aliases. */
+static GstStructure *
+converter_options (void)
+{
+  return gst_structure_new ("options", GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD,
+      GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LANCZOS,
+      GST_VIDEO_CONVERTER_OPT_CHROMA_RESAMPLER_METHOD, GST_TYPE_VIDEO_RESAMPLER_METHOD,
+      GST_VIDEO_RESAMPLER_METHOD_LANCZOS, GST_VIDEO_RESAMPLER_OPT_MAX_TAPS, G_TYPE_INT, MAX_TAPS,
+      NULL);
+}
+
+static gboolean
 prepare_converter (SeedImageDecoder *decoder, const GstVideoInfo *from)
 {
-  GstVideoFormat format = decoder->takes_rgb ? GST_VIDEO_FORMAT_RGB : GST_VIDEO_FORMAT_I420;
+  GstVideoInfo to;
 
+  find_output (decoder, from, &to);
   if (decoder->converter && gst_video_info_is_equal (&decoder->from, from) &&
-      GST_VIDEO_INFO_FORMAT (&decoder->to) == format)
+      gst_video_info_is_equal (&decoder->to, &to))
     return TRUE;
   g_clear_pointer (&decoder->converter, gst_video_converter_free);
   decoder->from = *from;
-  gst_video_info_set_format (&decoder->to, format, (guint) from->width, (guint) from->height);
-  decoder->to.par_n = from->par_n;
-  decoder->to.par_d = from->par_d;
-  decoder->to.fps_n = from->fps_n;
-  decoder->to.fps_d = from->fps_d;
-  decoder->converter = gst_video_converter_new (&decoder->from, &decoder->to, NULL);
+  decoder->to = to;
+  decoder->converter = gst_video_converter_new (&decoder->from, &decoder->to, converter_options ());
   return decoder->converter != NULL;
+}
+
+/* A frame of decoder->to. */
+static GstBuffer *
+run_converter (SeedImageDecoder *decoder, GstBuffer *input, const GstVideoInfo *info)
+{
+  g_autoptr (GstBuffer) output = gst_buffer_new_allocate (NULL, decoder->to.size, NULL);
+  GstVideoFrame from, to;
+  gboolean ok = FALSE;
+
+  if (!output || !gst_video_frame_map (&from, info, input, GST_MAP_READ))
+    return NULL;
+  if (gst_video_frame_map (&to, &decoder->to, output, GST_MAP_WRITE)) {
+    gst_video_converter_frame (decoder->converter, &from, &to);
+    gst_video_frame_unmap (&to);
+    ok = TRUE;
+  }
+  gst_video_frame_unmap (&from);
+  return ok ? g_steal_pointer (&output) : NULL;
 }
 
 /* Takes @image. */
@@ -260,25 +339,23 @@ static GstBuffer *
 convert (SeedImageDecoder *decoder, GstBuffer *image, GstVideoInfo *info, GError **error)
 {
   g_autoptr (GstBuffer) input = image;
-  g_autoptr (GstBuffer) output = NULL;
-  GstVideoFrame from, to;
+  GstBuffer *output = NULL;
+  GstVideoInfo plain;
 
-  if (is_taken_as_it_is (decoder, info))
+  if (is_taken_as_it_is (decoder, info) && is_small_enough (decoder, info)) {
+    find_output (decoder, info, &plain); /* without what decoders add, each its own */
+    *info = plain;
     return g_steal_pointer (&input);
-  if (!prepare_converter (decoder, info) ||
-      !(output = gst_buffer_new_allocate (NULL, decoder->to.size, NULL)) ||
-      !gst_video_frame_map (&from, info, input, GST_MAP_READ)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED, "cannot be converted from %s to %s",
-        gst_video_format_to_string (info->finfo->format), decoder->takes_rgb ? "RGB" : "I420");
-    return NULL;
   }
-  if (gst_video_frame_map (&to, &decoder->to, output, GST_MAP_WRITE)) {
-    gst_video_converter_frame (decoder->converter, &from, &to);
-    gst_video_frame_unmap (&to);
-  }
-  gst_video_frame_unmap (&from);
-  *info = decoder->to;
-  return g_steal_pointer (&output);
+  if (prepare_converter (decoder, info))
+    output = run_converter (decoder, input, info);
+  if (!output)
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "cannot be converted from %s of %dx%d to what the next stage takes",
+        gst_video_format_to_string (info->finfo->format), info->width, info->height);
+  else
+    *info = decoder->to;
+  return output;
 }
 
 SeedImageDecoder *
@@ -297,6 +374,8 @@ seed_image_decoder_free (SeedImageDecoder *decoder)
     return;
   for (guint i = 0; i < G_N_ELEMENTS (direct_types); i++)
     direct_free (decoder->direct[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (direct_types); i++)
+    gst_clear_caps (&decoder->magic_types[i]);
   g_clear_pointer (&decoder->converter, gst_video_converter_free);
   g_free (decoder);
 }
@@ -309,12 +388,33 @@ seed_image_decoder_set_formats (SeedImageDecoder *decoder, gboolean i420, gboole
   decoder->takes_rgb = rgb;
 }
 
+void
+seed_image_decoder_set_max_size (SeedImageDecoder *decoder, guint max_size)
+{
+  decoder->max_size = max_size;
+}
+
+/* NULL: nobody knows it. */
+static GstCaps *
+find_type (SeedImageDecoder *decoder, const guint8 *data, gsize size)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (direct_types); i++) {
+    if (!direct_types[i].magic || size < direct_types[i].magic_size ||
+        memcmp (data, direct_types[i].magic, direct_types[i].magic_size) != 0)
+      continue;
+    if (!decoder->magic_types[i])
+      decoder->magic_types[i] = gst_caps_new_empty_simple (direct_types[i].type);
+    return gst_caps_ref (decoder->magic_types[i]);
+  }
+  return gst_type_find_helper_for_data (NULL, data, size, NULL);
+}
+
 static GstBuffer *
 decode (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *info, GError **error)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (file, &size);
-  g_autoptr (GstCaps) type = gst_type_find_helper_for_data (NULL, data, size, NULL);
+  g_autoptr (GstCaps) type = find_type (decoder, data, size);
   const char *name = type ? gst_structure_get_name (gst_caps_get_structure (type, 0)) : NULL;
   GstBuffer *frame;
 
@@ -346,4 +446,17 @@ seed_image_decoder_run (SeedImageDecoder *decoder, GBytes *file, GstVideoInfo *i
   GstBuffer *frame = decode (decoder, file, info, error);
 
   return frame ? convert (decoder, frame, info, error) : NULL;
+}
+
+GstBuffer *
+seed_image_decoder_run_planes (
+    SeedImageDecoder *decoder, GBytes *planes, guint side, GstVideoInfo *info, GError **error)
+{
+  gst_video_info_set_format (info, GST_VIDEO_FORMAT_RGBP, side, side);
+  if (g_bytes_get_size (planes) < info->size) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT, "%" G_GSIZE_FORMAT " bytes are no picture",
+        g_bytes_get_size (planes));
+    return NULL;
+  }
+  return convert (decoder, gst_buffer_new_wrapped_bytes (planes), info, error);
 }

@@ -94,8 +94,8 @@ read_all (int fd, gsize size)
   return data ? g_bytes_new_take (g_steal_pointer (&data), done) : NULL;
 }
 
-static gboolean
-is_cut_jpeg (GBytes *bytes)
+gboolean
+seed_image_is_cut_jpeg (GBytes *bytes)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
@@ -128,7 +128,7 @@ seed_image_file_read (const char *path, GError **error)
   close (fd);
   if (!bytes)
     return fail (path, SEED_ERROR_IO, error, "cannot be read: %s", g_strerror (saved));
-  if (is_cut_jpeg (bytes))
+  if (seed_image_is_cut_jpeg (bytes))
     return fail (path, SEED_ERROR_FORMAT, error,
         "the JPEG is cut short at byte %" G_GSIZE_FORMAT "; get it again",
         g_bytes_get_size (bytes));

@@ -17,4 +17,7 @@ GBytes *seed_image_file_read (const char *path, GError **error);
 /** Whether a JPEG stream (ITU-T T.81, annex B) reaches its EOI marker. */
 gboolean seed_jpeg_is_whole (const guint8 *data, gsize size);
 
+/** Whether @bytes begin as a JPEG does, and end before its end marker. */
+gboolean seed_image_is_cut_jpeg (GBytes *bytes);
+
 G_END_DECLS

@@ -1,42 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include "source/imageset.h"
+#include "source/imageset-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <glib/gstdio.h>
 #include <seed/error.h>
-#include <seed/rng.h>
+
+#include "source/imagefile.h"
+#include "source/tar.h"
 
 #define MAX_PROBLEMS 100
-#define MAX_LIST_BYTES (1024 * 1024 * 1024)
 
-typedef struct {
-  const char *path; /* in the chunk, relative to the root */
-  gint32 label;
-} Image;
-
-struct _SeedImageSet {
-  char *root;
-  GStringChunk *chunk;
-  GArray *images;     /* of Image */
-  GPtrArray *classes; /* char*, NULL at the end */
-  GPtrArray *problems;
-  guint n_ignored;
-};
-
-typedef struct {
-  SeedImageSet *set;
-  GHashTable *visited; /* folders, by device and inode */
-  guint n_entries;
-} Walk;
+/* --- bits ------------------------------------------------------------------------------------- */
 
 static const char *const endings[] = { ".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp",
   ".tif", ".tiff" };
 
-static gboolean
-is_image_name (const char *name)
+gboolean
+seed_is_image_name (const char *name)
 {
   gsize length = strlen (name);
 
@@ -49,8 +33,79 @@ is_image_name (const char *name)
   return FALSE;
 }
 
-static void
-note_problem (SeedImageSet *set, const char *path, const char *why)
+int
+seed_compare_paths (const char *a, const char *b)
+{
+  while (*a && *a == *b) {
+    a++;
+    b++;
+  }
+  if (*a == *b)
+    return 0;
+  if (*a == '/' || *b == '/') /* the end of a name comes before everything that goes on */
+    return *a == '\0' ? -1 : *b == '\0' ? 1 : *a == '/' ? -1 : 1;
+  return (guint8) *a < (guint8) *b ? -1 : 1;
+}
+
+SeedImageEntry *
+seed_image_set_entry (const SeedImageSet *set, guint image)
+{
+  return &g_array_index (set->images, SeedImageEntry, image);
+}
+
+gboolean
+seed_image_set_add (SeedImageSet *set, const SeedImageEntry *entry, GError **error)
+{
+  SeedImageEntry copy = *entry;
+
+  if (set->images->len == SEED_IMAGE_SET_MAX) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
+        "more than %u images; split them into several sets", SEED_IMAGE_SET_MAX);
+    return FALSE;
+  }
+  copy.path = g_string_chunk_insert (set->chunk, entry->path);
+  g_array_append_val (set->images, copy);
+  return TRUE;
+}
+
+guint
+seed_image_set_add_store (SeedImageSet *set, int fd, const char *name)
+{
+  SeedImageStore store = { fd, g_filename_display_name (name) };
+
+  g_array_append_val (set->stores, store);
+  return set->stores->len;
+}
+
+gssize
+seed_image_store_read (const SeedImageSet *set, guint store, guint64 offset, void *data, gsize size)
+{
+  int fd = g_array_index (set->stores, SeedImageStore, store - 1).fd;
+  gsize done = 0;
+
+  while (done < size) {
+    gssize n = pread (fd, (guint8 *) data + done, size - done, (off_t) (offset + done));
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -1;
+    if (n == 0)
+      break;
+    done += (gsize) n;
+  }
+  return (gssize) done;
+}
+
+gint32
+seed_image_set_add_class (SeedImageSet *set, const char *name)
+{
+  g_ptr_array_add (set->classes, g_filename_display_name (name));
+  return (gint32) set->classes->len - 1;
+}
+
+void
+seed_image_set_note (SeedImageSet *set, const char *path, const char *why)
 {
   g_autofree char *shown = g_filename_display_name (path);
 
@@ -58,296 +113,224 @@ note_problem (SeedImageSet *set, const char *path, const char *why)
     g_ptr_array_add (set->problems, g_strdup_printf ("%s: %s; left out", shown, why));
 }
 
-static gboolean
-too_many (GError **error, const char *what)
-{
-  g_set_error (error, SEED_ERROR, SEED_ERROR_LIMIT,
-      "%s: more than %u entries; split it into several sets", what, SEED_IMAGE_SET_MAX);
-  return FALSE;
-}
+/* --- what a location is ----------------------------------------------------------------------- */
 
-static void
-add_image (SeedImageSet *set, const char *path, gint32 label)
-{
-  Image image = { g_string_chunk_insert (set->chunk, path), label };
-
-  g_array_append_val (set->images, image);
-}
-
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* The names in a folder, sorted, hidden ones left out. NULL: it cannot be read. */
-static GPtrArray *
-read_names (const char *path, GError **error)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, error);
-  GPtrArray *names;
-  const char *name;
-
-  if (!dir)
-    return NULL;
-  names = g_ptr_array_new_with_free_func (g_free);
-  while (names->len <= SEED_IMAGE_SET_MAX && (name = g_dir_read_name (dir))) {
-    if (name[0] != '.')
-      g_ptr_array_add (names, g_strdup (name));
-  }
-  g_ptr_array_sort (names, compare_names);
-  return names;
-}
-
-/* TRUE the first time */
-static gboolean
-visit (Walk *walk, const struct stat *st)
-{
-  char *key = g_strdup_printf (
-      "%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64) st->st_dev, (guint64) st->st_ino);
-
-  return g_hash_table_add (walk->visited, key);
-}
-
-static gboolean walk_folder (Walk *walk, const char *path, guint depth, gint32 label,
-    gboolean folders_are_classes, GError **error);
-
-static gint32
-add_class (SeedImageSet *set, const char *name)
-{
-  g_ptr_array_add (set->classes, g_filename_display_name (name));
-  return (gint32) set->classes->len - 1;
-}
-
-/* @path: relative to the root; @name: its last part. */
-static gboolean
-walk_entry (Walk *walk, const char *path, const char *name, guint depth, gint32 label,
-    gboolean folders_are_classes, GError **error)
-{
-  g_autofree char *full = g_build_filename (walk->set->root, path, NULL);
-  gboolean exists;
+typedef struct {
+  char *location;
+  char *inside; /* an archive at location, or NULL */
   struct stat st;
+  guint8 head[SEED_TAR_BLOCK];
+  gsize n; /* bytes of head */
+} Place;
 
-  exists = g_stat (full, &st) == 0;
-  if (exists && S_ISDIR (st.st_mode)) {
-    if (folders_are_classes)
-      label = add_class (walk->set, name);
-    if (!visit (walk, &st)) {
-      note_problem (walk->set, full, "this folder was visited by another way already");
-      return TRUE;
-    }
-    return walk_folder (walk, path, depth + 1, label, FALSE, error);
-  }
-  if (is_image_name (name) && (!exists || S_ISREG (st.st_mode)))
-    add_image (walk->set, path, label); /* a dangling link counts: reading it says what is wrong */
-  else
-    walk->set->n_ignored++;
-  return TRUE;
+static void
+place_clear (Place *place)
+{
+  g_free (place->location);
+  g_free (place->inside);
 }
 
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
+
+/* stat, with paths that go on behind a file: "set.tar/train" is train in set.tar. */
 static gboolean
-walk_folder (Walk *walk, const char *path, guint depth, gint32 label, gboolean folders_are_classes,
-    GError **error)
+find_place (Place *place)
 {
-  g_autofree char *full = g_build_filename (walk->set->root, path, NULL);
-  g_autoptr (GError) local = NULL;
-  g_autoptr (GPtrArray) names = NULL;
+  g_autofree char *path = g_strdup (place->location);
+  char *slash;
 
-  if (depth > SEED_IMAGE_SET_MAX_DEPTH) {
-    note_problem (walk->set, full, "more than 64 folders deep");
-    return TRUE;
-  }
-  names = read_names (full, &local);
-  if (!names && depth == 0) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "%s", local->message);
-    return FALSE;
-  }
-  if (!names) {
-    note_problem (walk->set, full, local->message);
-    return TRUE;
-  }
-  walk->n_entries += names->len;
-  if (walk->n_entries > SEED_IMAGE_SET_MAX)
-    return too_many (error, walk->set->root);
-  for (guint i = 0; i < names->len; i++) {
-    const char *name = g_ptr_array_index (names, i);
-    g_autofree char *below = *path ? g_build_filename (path, name, NULL) : g_strdup (name);
-
-    if (!walk_entry (walk, below, name, depth, label, folders_are_classes, error))
+  while (g_stat (path, &place->st) < 0) {
+    slash = strrchr (path, '/');
+    if (errno != ENOTDIR || !slash || slash == path)
       return FALSE;
+    *slash = '\0';
   }
+  place->inside = seed_tar_clean_name (place->location + strlen (path));
+  place->location[strlen (path)] = '\0';
   return TRUE;
 }
 
 static gboolean
-open_folder (SeedImageSet *set, const struct stat *st, SeedImageLabels labels, GError **error)
+look_at (Place *place, GError **error)
 {
-  g_autoptr (GHashTable) visited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  Walk walk = { set, visited, 0 };
+  g_autofree char *shown = g_filename_display_name (place->location);
+  int fd;
 
-  visit (&walk, st);
-  if (!walk_folder (&walk, "", 0, -1, labels == SEED_IMAGE_LABELS_FOLDERS, error))
+  if (!find_place (place)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_IO,
+        "%s: %s; give a folder of images, a tar file, CIFAR batches or a list file", shown,
+        g_strerror (errno));
     return FALSE;
-  if (set->images->len > 0)
+  }
+  if (S_ISDIR (place->st.st_mode))
     return TRUE;
-  g_set_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND,
-      "%s: no image in this folder or below it (%u other files); names must end in .jpg, .png, "
-      ".gif, .bmp, .webp or .tif",
-      set->root, set->n_ignored);
+  if (!S_ISREG (place->st.st_mode)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "%s: neither a folder nor a file; give a folder of images, a tar file, CIFAR batches or a "
+        "list file",
+        shown);
+    return FALSE;
+  }
+  fd = g_open (place->location, O_RDONLY | O_CLOEXEC, 0);
+  if (fd >= 0) {
+    gssize n = pread (fd, place->head, sizeof place->head, 0);
+
+    place->n = n > 0 ? (gsize) n : 0;
+    close (fd);
+    return TRUE;
+  }
+  g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "%s: %s", shown, g_strerror (errno));
   return FALSE;
 }
 
-/* --- list files ------------------------------------------------------------------------------- */
-
-/* Splits "path,label" in place; NULL: no label. */
-static char *
-split_label (char *line)
+/* The kind of archive that is not read, or NULL. */
+static const char *
+foreign_archive (const Place *place)
 {
-  char *comma = strrchr (line, ',');
+  static const struct {
+    const char *name;
+    guint n;
+    guint8 magic[6];
+  } kinds[] = {
+    { "xz", 6, { 0xfd, '7', 'z', 'X', 'Z', 0 } },
+    { "zstd", 4, { 0x28, 0xb5, 0x2f, 0xfd } },
+    { "bzip2", 3, { 'B', 'Z', 'h' } },
+    { "zip", 4, { 'P', 'K', 3, 4 } },
+    { "7z", 6, { '7', 'z', 0xbc, 0xaf, 0x27, 0x1c } },
+    { "rar", 4, { 'R', 'a', 'r', '!' } },
+  };
 
-  if (!comma)
-    return NULL;
-  *comma = '\0';
-  return comma[1] ? comma + 1 : NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    if (place->n >= kinds[i].n && memcmp (place->head, kinds[i].magic, kinds[i].n) == 0)
+      return kinds[i].name;
+  }
+  return NULL;
 }
 
 static gboolean
-add_line (SeedImageSet *set, char *line, guint number, GPtrArray *labels, GError **error)
+is_tar (const Place *place)
 {
-  gsize length = strlen (line);
-  char *label;
+  return g_str_has_suffix (place->location, ".tar") ||
+         (place->n == SEED_TAR_BLOCK && seed_tar_is_header (place->head));
+}
 
-  if (length > 0 && line[length - 1] == '\r')
-    line[length - 1] = '\0';
-  if (*line == '\0')
-    return TRUE;
-  if (set->images->len == SEED_IMAGE_SET_MAX)
-    return too_many (error, "the list");
-  label = split_label (line);
-  if (*line == '\0') {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT,
-        "line %u of the list: the path is missing; write path,label", number);
+static gboolean
+open_batch (SeedImageSet *set, const char *location, GError **error)
+{
+  g_autofree char *name = g_path_get_basename (location);
+  const char *names[] = { name };
+
+  set->root = g_path_get_dirname (location);
+  return seed_image_set_open_batch_files (set, names, 1, error);
+}
+
+static gboolean
+open_list (SeedImageSet *set, const Place *place, const char *captions, GError **error)
+{
+  struct stat st;
+  gboolean same = captions && g_stat (captions, &st) == 0 && st.st_dev == place->st.st_dev &&
+                  st.st_ino == place->st.st_ino;
+  g_autoptr (SeedTable) table = seed_table_load (place->location, error);
+
+  if (!table)
+    return FALSE;
+  if (!seed_image_set_open_list (set, table, same, error))
+    return FALSE;
+  return !same || seed_image_set_take_captions (set, g_steal_pointer (&table), error);
+}
+
+static gboolean
+open_place (SeedImageSet *set, const Place *place, const char *captions, GError **error)
+{
+  const char *foreign = foreign_archive (place);
+
+  if (S_ISDIR (place->st.st_mode)) {
+    set->root = g_strdup (place->location);
+    return seed_image_set_open_folder (set, &place->st, error);
+  }
+  if (foreign) {
+    g_autofree char *shown = g_filename_display_name (place->location);
+
+    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "%s: packed with %s, which is not read; make it a plain tar or a tar.gz", shown, foreign);
     return FALSE;
   }
-  add_image (set, line, -1);
-  g_ptr_array_add (labels, label ? g_string_chunk_insert_const (set->chunk, label) : NULL);
+  if (seed_bytes_are_gzip (place->head, place->n) || is_tar (place)) {
+    set->root = g_strdup (place->location);
+    return seed_image_set_open_tar (
+        set, place->location, place->inside, seed_bytes_are_gzip (place->head, place->n), error);
+  }
+  if (place->inside) {
+    g_autofree char *shown = g_filename_display_name (place->location);
+
+    g_set_error (error, SEED_ERROR, SEED_ERROR_IO,
+        "%s: neither a folder nor a tar file, so there is no %s in it", shown, place->inside);
+    return FALSE;
+  }
+  if (seed_is_batch_name (place->location))
+    return open_batch (set, place->location, error);
+  return open_list (set, place, captions, error);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static void
+forget_labels (SeedImageSet *set)
+{
+  for (guint i = 0; i < set->images->len; i++)
+    seed_image_set_entry (set, i)->label = -1;
+  g_ptr_array_set_size (set->classes, 0);
+}
+
+static gboolean
+apply_labels (SeedImageSet *set, const char *labels, GError **error)
+{
+  if (!labels || g_str_equal (labels, "folders"))
+    return TRUE;
+  if (!g_str_equal (labels, "none"))
+    return seed_image_set_load_labels (set, labels, error);
+  forget_labels (set);
   return TRUE;
 }
 
 static gboolean
-all_numbers (GPtrArray *labels)
+apply_captions (SeedImageSet *set, const char *captions, GError **error)
 {
-  for (guint i = 0; i < labels->len; i++) {
-    const char *label = g_ptr_array_index (labels, i);
+  g_autoptr (SeedTable) table = NULL;
 
-    if (label && !g_ascii_string_to_unsigned (label, 10, 0, G_MAXINT32, NULL, NULL))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static void
-name_classes (SeedImageSet *set, GPtrArray *labels)
-{
-  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autoptr (GPtrArray) sorted = g_ptr_array_new ();
-
-  for (guint i = 0; i < labels->len; i++) {
-    char *label = g_ptr_array_index (labels, i);
-
-    if (label && g_hash_table_add (seen, label))
-      g_ptr_array_add (sorted, label);
-  }
-  g_ptr_array_sort (sorted, compare_names);
-  for (guint i = 0; i < sorted->len; i++)
-    g_hash_table_insert (seen, g_ptr_array_index (sorted, i),
-        GINT_TO_POINTER (add_class (set, g_ptr_array_index (sorted, i))));
-  for (guint i = 0; i < labels->len; i++) {
-    char *label = g_ptr_array_index (labels, i);
-
-    if (label)
-      g_array_index (set->images, Image, i).label =
-          GPOINTER_TO_INT (g_hash_table_lookup (seen, label));
-  }
-}
-
-static void
-number_classes (SeedImageSet *set, GPtrArray *labels)
-{
-  for (guint i = 0; i < labels->len; i++) {
-    const char *label = g_ptr_array_index (labels, i);
-
-    if (label)
-      g_array_index (set->images, Image, i).label = (gint32) g_ascii_strtoull (label, NULL, 10);
-  }
-}
-
-static gboolean
-open_list (SeedImageSet *set, const char *location, const struct stat *st, SeedImageLabels wanted,
-    GError **error)
-{
-  g_autoptr (GPtrArray) labels = g_ptr_array_new ();
-  g_autoptr (GError) local = NULL;
-  g_autofree char *text = NULL;
-  gsize length;
-  guint number = 0;
-
-  if (st->st_size > MAX_LIST_BYTES)
-    return too_many (error, location);
-  if (!g_file_get_contents (location, &text, &length, &local)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "%s", local->message);
-    return FALSE;
-  }
-  if (memchr (text, '\0', length)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT,
-        "%s: not a list of images (it holds a NUL byte); write one path,label a line", location);
-    return FALSE;
-  }
-  for (char *line = text, *end; line; line = end) {
-    end = strchr (line, '\n');
-    if (end)
-      *end++ = '\0';
-    if (!add_line (set, line, ++number, labels, error))
-      return FALSE;
-  }
-  if (wanted == SEED_IMAGE_LABELS_FOLDERS && all_numbers (labels))
-    number_classes (set, labels);
-  else if (wanted == SEED_IMAGE_LABELS_FOLDERS)
-    name_classes (set, labels);
-  if (set->images->len > 0)
+  if (!captions || set->captions)
     return TRUE;
-  g_set_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND, "%s: the list is empty", location);
-  return FALSE;
+  table = seed_table_load (captions, error);
+  if (!table || !seed_table_split_captions (table, error))
+    return FALSE;
+  return seed_image_set_take_captions (set, g_steal_pointer (&table), error);
 }
 
-/* --- the set ---------------------------------------------------------------------------------- */
+static void
+store_clear (gpointer data)
+{
+  SeedImageStore *store = data;
+
+  close (store->fd);
+  g_free (store->name);
+}
 
 SeedImageSet *
-seed_image_set_open (const char *location, SeedImageLabels labels, GError **error)
+seed_image_set_open (const char *location, const char *labels, const char *captions, GError **error)
 {
   g_autoptr (SeedImageSet) set = g_new0 (SeedImageSet, 1);
-  gboolean ok, is_folder;
-  struct stat st;
+  g_auto (Place) place = { .location = g_strdup (location) };
 
   set->chunk = g_string_chunk_new (64 * 1024);
-  set->images = g_array_new (FALSE, FALSE, sizeof (Image));
+  set->images = g_array_new (FALSE, FALSE, sizeof (SeedImageEntry));
+  set->stores = g_array_new (FALSE, FALSE, sizeof (SeedImageStore));
+  g_array_set_clear_func (set->stores, store_clear);
   set->classes = g_ptr_array_new_with_free_func (g_free);
   set->problems = g_ptr_array_new_with_free_func (g_free);
-  if (g_stat (location, &st) < 0) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_IO, "%s: %s; give a folder of images or a list file",
-        location, g_strerror (errno));
-    return NULL;
-  }
-  is_folder = S_ISDIR (st.st_mode);
-  if (!is_folder && !S_ISREG (st.st_mode)) {
-    g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
-        "%s: neither a folder nor a file; give a folder of images or a list file", location);
-    return NULL;
-  }
-  set->root = is_folder ? g_strdup (location) : g_path_get_dirname (location);
-  ok = is_folder ? open_folder (set, &st, labels, error)
-                 : open_list (set, location, &st, labels, error);
-  if (!ok)
+  if (captions && *captions == '\0')
+    captions = NULL;
+  if (!look_at (&place, error) || !open_place (set, &place, captions, error) ||
+      !apply_labels (set, labels, error) || !apply_captions (set, captions, error))
     return NULL;
   g_ptr_array_add (set->classes, NULL);
   g_ptr_array_add (set->problems, NULL);
@@ -362,9 +345,94 @@ seed_image_set_free (SeedImageSet *set)
   g_free (set->root);
   g_string_chunk_free (set->chunk);
   g_array_unref (set->images);
+  g_array_unref (set->stores);
   g_ptr_array_unref (set->classes);
   g_ptr_array_unref (set->problems);
+  seed_table_free (set->captions);
+  g_free (set->first_caption);
+  g_free (set->caption_texts);
   g_free (set);
+}
+
+/* --- images ----------------------------------------------------------------------------------- */
+
+static char *
+dup_path (const SeedImageSet *set, const SeedImageEntry *entry)
+{
+  return g_path_is_absolute (entry->path) ? g_strdup (entry->path)
+                                          : g_build_filename (set->root, entry->path, NULL);
+}
+
+char *
+seed_image_set_dup_name (const SeedImageSet *set, guint image)
+{
+  const SeedImageEntry *entry = seed_image_set_entry (set, image);
+  g_autofree char *path = NULL;
+
+  if (entry->store == 0 || entry->coding == SEED_IMAGE_PLANES) {
+    path = dup_path (set, entry);
+    return g_filename_display_name (path);
+  }
+  path = g_filename_display_name (entry->path);
+  return g_strdup_printf (
+      "%s: %s", g_array_index (set->stores, SeedImageStore, entry->store - 1).name, path);
+}
+
+static gboolean
+refuse (const SeedImageSet *set, guint image, SeedErrorCode code, const char *why, GError **error)
+{
+  g_autofree char *name = seed_image_set_dup_name (set, image);
+
+  g_set_error (error, SEED_ERROR, code, "%s: %s", name, why);
+  return FALSE;
+}
+
+static GBytes *
+read_stored (const SeedImageSet *set, guint image, GError **error)
+{
+  const SeedImageEntry *entry = seed_image_set_entry (set, image);
+  g_autofree guint8 *data = NULL;
+  gssize n;
+
+  if (entry->size == 0) {
+    refuse (set, image, SEED_ERROR_FORMAT, "the file is empty", error);
+    return NULL;
+  }
+  data = g_try_malloc (entry->size);
+  n = data ? seed_image_store_read (set, entry->store, entry->offset, data, entry->size) : -1;
+  if (n < 0) {
+    refuse (set, image, SEED_ERROR_IO, g_strerror (data ? errno : ENOMEM), error);
+    return NULL;
+  }
+  if (n < (gssize) entry->size) {
+    refuse (set, image, SEED_ERROR_FORMAT, "the archive is cut short within it", error);
+    return NULL;
+  }
+  return g_bytes_new_take (g_steal_pointer (&data), entry->size);
+}
+
+GBytes *
+seed_image_set_read (const SeedImageSet *set, guint image, SeedImageCoding *coding, GError **error)
+{
+  const SeedImageEntry *entry = seed_image_set_entry (set, image);
+  g_autoptr (GBytes) bytes = NULL;
+
+  *coding = (SeedImageCoding) entry->coding;
+  if (entry->store == 0) {
+    g_autofree char *path = dup_path (set, entry);
+
+    return seed_image_file_read (path, error);
+  }
+  if (entry->refused) {
+    refuse (set, image, SEED_ERROR_FORMAT, entry->refused, error);
+    return NULL;
+  }
+  bytes = read_stored (set, image, error);
+  if (bytes && entry->coding == SEED_IMAGE_ENCODED && seed_image_is_cut_jpeg (bytes)) {
+    refuse (set, image, SEED_ERROR_FORMAT, "the JPEG is cut short; get it again", error);
+    return NULL;
+  }
+  return g_steal_pointer (&bytes);
 }
 
 guint
@@ -373,18 +441,27 @@ seed_image_set_n_images (const SeedImageSet *set)
   return set->images->len;
 }
 
-char *
-seed_image_set_dup_path (const SeedImageSet *set, guint image)
+const char *
+seed_image_set_get_path (const SeedImageSet *set, guint image)
 {
-  const char *path = g_array_index (set->images, Image, image).path;
-
-  return g_path_is_absolute (path) ? g_strdup (path) : g_build_filename (set->root, path, NULL);
+  return seed_image_set_entry (set, image)->path;
 }
 
 gint32
 seed_image_set_get_label (const SeedImageSet *set, guint image)
 {
-  return g_array_index (set->images, Image, image).label;
+  return seed_image_set_entry (set, image)->label;
+}
+
+const char *const *
+seed_image_set_get_captions (const SeedImageSet *set, guint image, guint *n)
+{
+  if (!set->captions) {
+    *n = 0;
+    return NULL;
+  }
+  *n = set->first_caption[image + 1] - set->first_caption[image];
+  return set->caption_texts + set->first_caption[image];
 }
 
 const char *const *
@@ -405,62 +482,8 @@ seed_image_set_n_ignored (const SeedImageSet *set)
   return set->n_ignored;
 }
 
-/* --- order ------------------------------------------------------------------------------------ */
-
-void
-seed_image_order (guint32 *order, guint n, gboolean shuffle, guint64 seed, guint64 epoch)
+guint
+seed_image_set_n_captioned (const SeedImageSet *set)
 {
-  SeedRng rng;
-
-  for (guint i = 0; i < n; i++)
-    order[i] = i;
-  if (!shuffle)
-    return;
-  seed_rng_init (&rng, seed_hash (seed, epoch));
-  for (guint i = n; i > 1; i--) {
-    guint j = (guint) seed_rng_below (&rng, i);
-    guint32 swap = order[i - 1];
-
-    order[i - 1] = order[j];
-    order[j] = swap;
-  }
-}
-
-void
-seed_image_cursor_init (
-    SeedImageCursor *cursor, guint n, guint64 n_epochs, gboolean shuffle, guint64 seed)
-{
-  g_return_if_fail (n > 0);
-  *cursor = (SeedImageCursor){ .n = n, .n_epochs = n_epochs, .shuffle = shuffle, .seed = seed };
-  cursor->order = g_new (guint32, n);
-  seed_image_order (cursor->order, n, shuffle, seed, 0);
-}
-
-void
-seed_image_cursor_clear (SeedImageCursor *cursor)
-{
-  g_clear_pointer (&cursor->order, g_free);
-}
-
-void
-seed_image_cursor_seek (SeedImageCursor *cursor, guint64 epoch, guint index)
-{
-  g_return_if_fail (index < cursor->n);
-  if (epoch != cursor->epoch)
-    seed_image_order (cursor->order, cursor->n, cursor->shuffle, cursor->seed, epoch);
-  cursor->epoch = epoch;
-  cursor->index = index;
-}
-
-gboolean
-seed_image_cursor_next (SeedImageCursor *cursor, guint *image)
-{
-  if (cursor->n_epochs > 0 && cursor->epoch >= cursor->n_epochs)
-    return FALSE;
-  *image = cursor->order[cursor->index];
-  if (cursor->index + 1 < cursor->n)
-    cursor->index++;
-  else
-    seed_image_cursor_seek (cursor, cursor->epoch + 1, 0);
-  return TRUE;
+  return set->n_captioned;
 }

@@ -38,6 +38,11 @@ seed_student_infer_open (SeedStudentElement *self)
   g_autoptr (GError) error = NULL;
 
   g_clear_pointer (&self->model_name, g_free);
+  if (!seed_backend_choose (self->backend, self->precision, TRUE, NULL, &error)) {
+    GST_ELEMENT_ERROR (
+        self, LIBRARY, SETTINGS, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));
+    return FALSE;
+  }
   if (self->follows && *self->follows) {
     self->model_name = g_strdup (self->follows);
     return TRUE; /* the learner may open after us: see seed_student_infer_start */
@@ -204,6 +209,7 @@ seed_student_infer_set_caps (SeedStudentElement *self)
   SeedStudentInfer *infer = &self->infer;
   g_autoptr (GstCaps) caps = NULL;
   g_autoptr (GError) error = NULL;
+  const SeedBackend *backend;
   SeedStudentShape shape;
 
   seed_student_element_get_shape (self, &shape);
@@ -213,8 +219,10 @@ seed_student_infer_set_caps (SeedStudentElement *self)
     return FALSE;
 
   drop_workspace (infer);
-  infer->student =
-      seed_student_new (&shape, &infer->params, self->in.batch * self->in.views, FALSE, &error);
+  backend = seed_backend_choose (self->backend, self->precision, TRUE, NULL, &error);
+  infer->student = !backend ? NULL
+                            : seed_student_new (&shape, &infer->params,
+                                  self->in.batch * self->in.views, FALSE, backend, &error);
   if (!infer->student) {
     GST_ELEMENT_ERROR (
         self, RESOURCE, NO_SPACE_LEFT, ("%s: %s", GST_OBJECT_NAME (self), error->message), (NULL));

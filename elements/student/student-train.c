@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include "student/report.h"
+#include <math.h>
+
+#include "student/objective.h"
 #include "student/seedstudent.h"
 
 GST_DEBUG_CATEGORY_EXTERN (seed_student_debug);
 #define GST_CAT_DEFAULT seed_student_debug
 
-static void
-post_error (SeedStudentElement *self, const char *what, const GError *error)
-{
-  GST_ELEMENT_ERROR (
-      self, LIBRARY, FAILED, ("%s: %s: %s", GST_OBJECT_NAME (self), what, error->message), (NULL));
-}
-
 static gboolean
 make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error)
 {
-  SeedStudentShape *shape = &config->shape;
+  SeedLearnerConfig *learner = &config->learner;
+  SeedStudentShape *shape = &learner->shape;
 
   seed_trainer_config_init (config);
+  if (!seed_objective_parse (self->objective, &learner->objective, error))
+    return FALSE;
+  if (learner->objective & SEED_OBJECTIVE_CAPTIONS) {
+    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
+        "no source of this build gives captions; use objective distil or labels");
+    return FALSE;
+  }
   if (!seed_vit_config_for_size (&shape->vit, self->size, self->image_size)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
         "unknown size '%s'; sizes are mini, tiny, small and base", self->size);
@@ -31,38 +34,40 @@ make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error
   config->lr = self->lr;
   config->weight_decay = self->weight_decay;
   config->ema = self->ema;
-  config->temperature = self->temperature;
-  return seed_student_shape_check (shape, error);
+  config->mixup = self->mixup;
+  config->calibration = self->calibration;
+  learner->temperature = self->temperature;
+  learner->w_sim = self->w_sim;
+  learner->w_seed = self->w_seed;
+  learner->w_feat = self->w_feat;
+  learner->w_labels = self->w_labels;
+  learner->queue_size = self->queue_size;
+  learner->teacher_drop = self->teacher_drop;
+  learner->n_classes = self->classes;
+  learner->label_smoothing = self->label_smoothing;
+  config->backend = seed_backend_choose (self->backend, self->precision, FALSE, NULL, error);
+  return config->backend != NULL;
 }
 
 /* A checkpoint that can be resumed wins over the model to start from. */
 static gboolean
 load_weights (SeedStudentElement *self, SeedTrainer *trainer, GError **error)
 {
+  g_autofree char *damaged = NULL;
   gboolean resumed = FALSE;
 
   if (self->checkpoint && *self->checkpoint &&
-      !seed_trainer_resume (trainer, self->checkpoint, &resumed, error))
+      !seed_trainer_resume (trainer, self->checkpoint, &resumed, &damaged, error))
     return FALSE;
+  if (damaged)
+    GST_ELEMENT_WARNING (self, RESOURCE, READ,
+        ("%s: goes on from an older generation of the checkpoint, at step %" G_GUINT64_FORMAT
+         ": %s",
+            GST_OBJECT_NAME (self), seed_trainer_get_step (trainer), damaged),
+        (NULL));
   if (!resumed && self->model && *self->model)
     return seed_trainer_load_model (trainer, self->model, error);
   return TRUE;
-}
-
-static SeedWeights *
-current_version (SeedTrainer *trainer)
-{
-  return seed_weights_new (seed_trainer_get_ema (trainer), seed_trainer_get_params (trainer)->total,
-      seed_trainer_get_step (trainer), NULL);
-}
-
-/* Kept beside the trainer: statistics are asked for from any thread, at any time. */
-static void
-note_memory (SeedStudentTrain *train)
-{
-  g_mutex_lock (&train->lock);
-  train->memory_bytes = train->trainer ? seed_trainer_memory_bytes (train->trainer) : 0;
-  g_mutex_unlock (&train->lock);
 }
 
 gboolean
@@ -76,46 +81,64 @@ seed_student_train_open (SeedStudentElement *self)
 
   if (!make_config (self, &config, &error) || !(trainer = seed_trainer_new (&config, &error)) ||
       !load_weights (self, trainer, &error)) {
-    post_error (self, "cannot start the student", error);
+    seed_student_post_error (self, "cannot start the student", error);
     return FALSE;
   }
-  first = current_version (trainer);
   train->trainer = g_steal_pointer (&trainer);
-  note_memory (train);
+  train->objective = config.learner.objective;
+  first = seed_student_current_version (self);
+  seed_student_note_memory (self);
   g_free (self->model_name);
   self->model_name = g_strdup (GST_OBJECT_NAME (self));
-  seed_student_element_set_shape (self, &config.shape);
-  seed_weights_hub_open (train->hub, &config.shape, first);
+  seed_student_element_set_shape (self, &config.learner.shape);
+  seed_weights_hub_open (train->hub, &config.learner.shape, first);
   return TRUE;
+}
+
+/* What is linked must be what the objective and the weights ask for; NULL, or what is wrong. */
+static const char *
+find_misfit (SeedStudentElement *self, gboolean has_target, guint n_teachers)
+{
+  if (!(self->train.objective & SEED_OBJECTIVE_DISTIL))
+    return has_target || n_teachers > 0
+               ? "the objective does not have distil, but a target or teachers are linked"
+               : NULL;
+  if (!has_target && n_teachers == 0)
+    return "nothing is linked to the pad target or to a pad teacher_%u; the objective distil "
+           "learns from a fusion, from teachers, or from both";
+  if (has_target && self->w_sim == 0)
+    return "a target is linked, but w-sim is 0";
+  if (n_teachers > 0 && self->w_seed == 0 && self->w_feat == 0)
+    return "teachers are linked, but w-seed and w-feat are both 0";
+  if (n_teachers == 0 && seed_trainer_n_teachers (self->train.trainer) > 0)
+    return "the checkpoint was made with teachers linked, now there are none; link the same ones, "
+           "or use another checkpoint folder";
+  return NULL;
 }
 
 gboolean
 seed_student_train_start (SeedStudentElement *self)
 {
   SeedStudentTrain *train = &self->train;
-  g_autoptr (SeedWeights) first = current_version (train->trainer);
+  g_autoptr (SeedWeights) first = seed_student_current_version (self);
+  gboolean has_target;
+  guint n_teachers;
+  const char *misfit;
 
-  if (!self->targetpad || !gst_pad_is_linked (self->targetpad)) {
-    GST_ELEMENT_ERROR (self, CORE, PAD,
-        ("%s: nothing is linked to the pad target; a student in mode train learns from a fusion",
-            GST_OBJECT_NAME (self)),
-        (NULL));
+  if (!seed_student_inputs_count (self, &has_target, &n_teachers))
+    return FALSE;
+  misfit = find_misfit (self, has_target, n_teachers);
+  if (misfit) {
+    GST_ELEMENT_ERROR (self, CORE, PAD, ("%s: %s", GST_OBJECT_NAME (self), misfit), (NULL));
     return FALSE;
   }
-  train->target_eos = train->flushing = FALSE;
+  seed_student_inputs_reset (self);
+  train->flushing = FALSE;
   train->running = TRUE;
-  train->target_batch = 0;
   train->last_step_us = 0;
   train->finished = seed_trainer_is_finished (train->trainer);
   seed_weights_hub_open (train->hub, &self->shape, first);
   return TRUE;
-}
-
-static void
-clear_target_locked (SeedStudentTrain *train)
-{
-  gst_clear_buffer (&train->target);
-  g_cond_broadcast (&train->changed);
 }
 
 void
@@ -125,10 +148,8 @@ seed_student_train_set_flushing (SeedStudentElement *self, gboolean flushing)
 
   g_mutex_lock (&train->lock);
   train->flushing = flushing;
-  if (!flushing)
-    train->target_eos = FALSE;
-  clear_target_locked (train);
   g_mutex_unlock (&train->lock);
+  seed_student_inputs_reset (self);
 }
 
 void
@@ -136,19 +157,6 @@ seed_student_train_unblock (SeedStudentElement *self)
 {
   seed_student_train_set_flushing (self, TRUE);
   seed_weights_hub_close (self->train.hub);
-}
-
-static void
-save_checkpoint (SeedStudentElement *self)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (!self->checkpoint || !*self->checkpoint)
-    return;
-  /* a full disk must not end the learning: what was saved before is still good */
-  if (!seed_trainer_save (self->train.trainer, self->checkpoint, &error))
-    GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
-        ("%s: checkpoint not saved: %s", GST_OBJECT_NAME (self), error->message), (NULL));
 }
 
 /* Once, when no further step will come: by end of stream, by the last step, or by stopping. */
@@ -160,7 +168,7 @@ finish (SeedStudentElement *self)
   if (!train->running)
     return;
   train->running = FALSE;
-  save_checkpoint (self);
+  seed_student_save_checkpoint (self);
   seed_weights_hub_close (train->hub);
 }
 
@@ -180,7 +188,7 @@ void
 seed_student_train_close (SeedStudentElement *self)
 {
   g_clear_pointer (&self->train.trainer, seed_trainer_free);
-  note_memory (&self->train);
+  seed_student_note_memory (self);
 }
 
 gboolean
@@ -190,195 +198,25 @@ seed_student_train_set_caps (SeedStudentElement *self)
   g_autoptr (GError) error = NULL;
   g_autoptr (GstCaps) caps = gst_caps_new_simple (SEED_CAPS_REPORT, "kind", G_TYPE_STRING, "train",
       "node", G_TYPE_STRING, GST_OBJECT_NAME (self), NULL);
+  gboolean has_target;
+  guint n_teachers;
 
-  if (self->in.views != 2) {
+  if (self->in.views != SEED_VIEWS) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("%s: learning needs words of two views, not %u; set views: 2 on the patchify stage",
             GST_OBJECT_NAME (self), self->in.views),
         (NULL));
     return FALSE;
   }
-  if (!seed_trainer_reserve (train->trainer, self->in.batch, &error)) {
-    post_error (self, "cannot make room for a batch", error);
+  seed_student_inputs_count (self, &has_target, &n_teachers);
+  /* teachers say what they are with their first buffer */
+  if (n_teachers == 0 && !seed_trainer_reserve (train->trainer, self->in.batch, &error)) {
+    seed_student_post_error (self, "cannot make room for a batch", error);
     return FALSE;
   }
-  note_memory (train);
+  seed_student_note_memory (self);
   seed_weights_hub_set_batch (train->hub, self->in.batch);
   return gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
-}
-
-GstFlowReturn
-seed_student_train_chain_target (SeedStudentElement *self, GstBuffer *target)
-{
-  SeedStudentTrain *train = &self->train;
-  GstFlowReturn ret = GST_FLOW_OK;
-
-  g_mutex_lock (&train->lock);
-  while (train->target && !train->flushing && !train->finished)
-    g_cond_wait (&train->changed, &train->lock);
-  if (train->flushing || train->finished) {
-    ret = train->flushing ? GST_FLOW_FLUSHING : GST_FLOW_EOS;
-    gst_buffer_unref (target);
-  } else {
-    train->target = target;
-    g_cond_broadcast (&train->changed);
-  }
-  g_mutex_unlock (&train->lock);
-  return ret;
-}
-
-gboolean
-seed_student_train_target_event (SeedStudentElement *self, GstEvent *event)
-{
-  SeedStudentTrain *train = &self->train;
-
-  switch (GST_EVENT_TYPE (event)) {
-  case GST_EVENT_EOS:
-    g_mutex_lock (&train->lock);
-    train->target_eos = TRUE;
-    g_cond_broadcast (&train->changed);
-    g_mutex_unlock (&train->lock);
-    break;
-  case GST_EVENT_FLUSH_START:
-  case GST_EVENT_FLUSH_STOP:
-    seed_student_train_set_flushing (self, GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_START);
-    break;
-  default: /* everything else reaches downstream by way of the words */
-    break;
-  }
-  gst_event_unref (event);
-  return TRUE;
-}
-
-/*
- * Waits for the target of the batch that @words is. Every batch has one, if only an empty buffer
- * (see caps.h), so the two inputs advance together; a target of an older batch than the words is
- * passed over, and NULL is returned when the words are older than any target to come.
- */
-static GstBuffer *
-take_target (SeedStudentElement *self, GstBuffer *words)
-{
-  SeedStudentTrain *train = &self->train;
-  guint64 number = GST_BUFFER_OFFSET (words);
-  GstBuffer *target = NULL;
-
-  g_mutex_lock (&train->lock);
-  while (!train->flushing) {
-    if (train->target && GST_BUFFER_OFFSET (train->target) < number) {
-      clear_target_locked (train);
-    } else if (train->target) {
-      if (GST_BUFFER_OFFSET (train->target) == number) {
-        target = g_steal_pointer (&train->target);
-        g_cond_broadcast (&train->changed);
-      }
-      break;
-    } else if (train->target_eos) {
-      break;
-    } else {
-      g_cond_wait (&train->changed, &train->lock);
-    }
-  }
-  g_mutex_unlock (&train->lock);
-  return target;
-}
-
-static void
-note_step (SeedStudentTrain *train, const SeedTrainerReport *report, guint n_items)
-{
-  gint64 now = g_get_monotonic_time ();
-
-  g_mutex_lock (&train->lock);
-  if (train->last_step_us > 0 && now > train->last_step_us)
-    train->images_per_s = 1e6 * n_items / (double) (now - train->last_step_us);
-  train->last_step_us = now;
-  train->last = *report;
-  g_mutex_unlock (&train->lock);
-}
-
-static gboolean
-run_step (SeedStudentElement *self, GstBuffer *words, GstBuffer *target, guint n_items,
-    SeedTrainerReport *report, GError **error)
-{
-  SeedStudentTrain *train = &self->train;
-  GstMapInfo words_map, target_map;
-  gboolean ok = FALSE;
-
-  if (!gst_buffer_map (words, &words_map, GST_MAP_READ)) {
-    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_IO, "words cannot be mapped");
-    return FALSE;
-  }
-  if (!gst_buffer_map (target, &target_map, GST_MAP_READ)) {
-    gst_buffer_unmap (words, &words_map);
-    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_IO, "the target cannot be mapped");
-    return FALSE;
-  }
-  if (n_items > self->in.batch ||
-      words_map.size != n_items * seed_patches_info_item_size (&self->in) ||
-      target_map.size != (gsize) n_items * n_items * sizeof (float))
-    g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
-        "a batch of %u frames came with %" G_GSIZE_FORMAT
-        " bytes of words and a target of %" G_GSIZE_FORMAT " bytes",
-        n_items, words_map.size, target_map.size);
-  else
-    ok = seed_trainer_step (
-        train->trainer, words_map.data, (const float *) target_map.data, n_items, report, error);
-  gst_buffer_unmap (target, &target_map);
-  gst_buffer_unmap (words, &words_map);
-  return ok;
-}
-
-static GstBuffer *
-make_report (SeedStudentElement *self, const SeedTrainerReport *report, GstBuffer *words,
-    GstBuffer *target, guint n_items)
-{
-  GstBuffer *out = seed_student_report_new (report, n_items, self->train.images_per_s, target);
-
-  seed_buffer_copy_stream_metas (out, words);
-  gst_buffer_copy_into (out, words, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
-  return out;
-}
-
-static void
-advance (SeedStudentElement *self, guint n_items, gboolean learned)
-{
-  SeedStudentTrain *train = &self->train;
-  g_autoptr (SeedWeights) weights = NULL;
-
-  if (learned && seed_weights_hub_has_followers (train->hub))
-    weights = current_version (train->trainer);
-  seed_weights_hub_advance (train->hub, n_items, weights);
-}
-
-static void
-drop (SeedStudentElement *self, GstBuffer *words, guint n_items, SeedDropReason reason)
-{
-  seed_ledger_drop_buffer (self->ledger, words, reason);
-  advance (self, n_items, FALSE);
-}
-
-/* One step on one batch; sets *@report_buffer to what goes downstream. */
-static GstFlowReturn
-learn (SeedStudentElement *self, GstBuffer *words, GstBuffer *target, guint n_items,
-    GstBuffer **report_buffer)
-{
-  SeedStudentTrain *train = &self->train;
-  gint64 start = g_get_monotonic_time ();
-  g_autoptr (GError) error = NULL;
-  SeedTrainerReport report;
-
-  if (!run_step (self, words, target, n_items, &report, &error)) {
-    drop (self, words, n_items, SEED_DROP_ERROR);
-    post_error (self, "step failed", error);
-    return GST_FLOW_ERROR;
-  }
-  note_step (train, &report, n_items);
-  seed_ledger_busy (self->ledger, (guint64) (g_get_monotonic_time () - start) * 1000);
-  advance (self, n_items, TRUE);
-  seed_ledger_out_buffer (self->ledger, words);
-  if (self->checkpoint_every && report.step % self->checkpoint_every == 0)
-    save_checkpoint (self);
-  *report_buffer = make_report (self, &report, words, target, n_items);
-  return GST_FLOW_OK;
 }
 
 static GstFlowReturn
@@ -388,11 +226,37 @@ end_learning (SeedStudentElement *self)
 
   g_mutex_lock (&train->lock);
   train->finished = TRUE;
-  clear_target_locked (train);
   g_mutex_unlock (&train->lock);
+  seed_student_inputs_reset (self); /* who waits there learns of it */
   finish (self);
   gst_pad_push_event (self->srcpad, gst_event_new_eos ());
   return GST_FLOW_EOS;
+}
+
+/* The batch that @words and what came with it make. */
+static GstFlowReturn
+take_and_learn (SeedStudentElement *self, GstBuffer *words, guint n_items, GstBuffer **report)
+{
+  SeedStudentTrain *train = &self->train;
+  GstBuffer *parts[SEED_STUDENT_MAX_INPUTS] = { NULL };
+  guint n_inputs = train->inputs->len, n_missing = 0;
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  if (!seed_student_inputs_take (self, GST_BUFFER_OFFSET (words), parts)) {
+    seed_student_drop (self, words, n_items, SEED_DROP_FLUSHED);
+    ret = GST_FLOW_FLUSHING;
+  }
+  for (guint i = 0; i < n_inputs; i++)
+    n_missing += parts[i] == NULL;
+  if (ret == GST_FLOW_OK && n_missing > 0)
+    seed_student_drop (self, words, n_items, SEED_DROP_ERROR);
+  else if (ret == GST_FLOW_OK && n_items < 2)
+    seed_student_drop (self, words, n_items, SEED_DROP_SHORT_BATCH);
+  else if (ret == GST_FLOW_OK)
+    ret = seed_student_learn (self, words, parts, n_items, report);
+  for (guint i = 0; i < n_inputs; i++)
+    gst_clear_buffer (&parts[i]);
+  return ret;
 }
 
 GstFlowReturn
@@ -400,27 +264,15 @@ seed_student_train_chain (SeedStudentElement *self, GstBuffer *words)
 {
   SeedStudentTrain *train = &self->train;
   guint n_items = MAX (1, seed_buffer_n_stream_meta (words));
-  GstBuffer *target = NULL, *report = NULL;
-  GstFlowReturn ret = GST_FLOW_OK;
+  GstBuffer *report = NULL;
+  GstFlowReturn ret;
 
   if (train->finished) {
-    drop (self, words, n_items, SEED_DROP_FINISHED);
+    seed_student_drop (self, words, n_items, SEED_DROP_FINISHED);
     gst_buffer_unref (words);
     return train->running ? end_learning (self) : GST_FLOW_EOS;
   }
-
-  target = take_target (self, words);
-  if (!target) {
-    drop (self, words, n_items, train->flushing ? SEED_DROP_FLUSHED : SEED_DROP_ERROR);
-    ret = train->flushing ? GST_FLOW_FLUSHING : GST_FLOW_OK;
-  } else if (GST_BUFFER_FLAG_IS_SET (target, GST_BUFFER_FLAG_GAP)) {
-    drop (self, words, n_items, SEED_DROP_NOT_CALIBRATED);
-  } else if (n_items < 2) {
-    drop (self, words, n_items, SEED_DROP_SHORT_BATCH);
-  } else {
-    ret = learn (self, words, target, n_items, &report);
-  }
-  gst_clear_buffer (&target);
+  ret = take_and_learn (self, words, n_items, &report);
   gst_buffer_unref (words);
 
   if (report) {
@@ -432,17 +284,32 @@ seed_student_train_chain (SeedStudentElement *self, GstBuffer *words)
   return ret;
 }
 
+static void
+add_loss (GstStructure *stats, const char *name, double loss)
+{
+  if (isfinite (loss))
+    gst_structure_set (stats, name, G_TYPE_DOUBLE, loss, NULL);
+}
+
 void
 seed_student_train_add_stats (SeedStudentElement *self, GstStructure *stats)
 {
   SeedStudentTrain *train = &self->train;
+  const SeedLearnerReport *losses = &train->last.losses;
 
   g_mutex_lock (&train->lock);
-  if (train->last.step > 0)
+  if (train->last.step > 0) {
     gst_structure_set (stats, "step", G_TYPE_UINT64, train->last.step, "loss", G_TYPE_DOUBLE,
-        train->last.loss, "loss-similarity", G_TYPE_DOUBLE, train->last.loss_similarity, "lr",
-        G_TYPE_DOUBLE, train->last.lr, "grad-norm", G_TYPE_DOUBLE, train->last.grad_norm,
-        "images-per-s", G_TYPE_DOUBLE, train->images_per_s, NULL);
+        losses->total, "lr", G_TYPE_DOUBLE, train->last.lr, "grad-norm", G_TYPE_DOUBLE,
+        train->last.grad_norm, "images-per-s", G_TYPE_DOUBLE, train->images_per_s, NULL);
+    add_loss (stats, "loss-similarity", losses->similarity);
+    add_loss (stats, "loss-seed", losses->seed);
+    add_loss (stats, "loss-features", losses->features);
+    add_loss (stats, "loss-labels", losses->labels);
+    add_loss (stats, "accuracy", losses->accuracy);
+  }
+  if (train->objective & SEED_OBJECTIVE_LABELS)
+    gst_structure_set (stats, "unlabelled", G_TYPE_UINT64, train->n_unlabelled, NULL);
   if (train->memory_bytes)
     gst_structure_set (stats, "memory-bytes", G_TYPE_UINT64, train->memory_bytes, NULL);
   g_mutex_unlock (&train->lock);

@@ -3,14 +3,16 @@
 
 #include <seed/error.h>
 
+#include "nn/vit-weights.h"
+#include "student/layers.h"
 #include "student/student.h"
 
 #define MAX_EMBED_DIM 8192
-#define TINY 1e-12 /* an all-zero embedding stays zero instead of dividing by zero */
 
 struct _SeedStudent {
   SeedStudentShape shape;
-  const SeedParam *head_weight, *head_bias;
+  SeedLayers layers;
+  SeedLayer head;
   SeedVit *vit;
   float scale[3], shift[3];
   guint max_batch, n;
@@ -19,7 +21,7 @@ struct _SeedStudent {
   real *embedding;    /* [max_batch, E] */
   real *norm;         /* [max_batch] */
   real *d_head;       /* train: [max_batch, E] */
-  real *d_hidden;     /* train: [max_batch, 1+N, d]; rows other than CLS stay zero */
+  real *d_hidden;     /* train: [max_batch, 1+N, d] */
 };
 
 const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS] = {
@@ -59,38 +61,33 @@ hidden_stride (const SeedStudent *student)
   return (1 + (gsize) seed_vit_config_n_words (&student->shape.vit)) * student->shape.vit.dim;
 }
 
-static real *
-alloc_reals (gsize n)
-{
-  return g_aligned_alloc0 (n, sizeof (real), 64);
-}
-
 SeedStudent *
 seed_student_new (const SeedStudentShape *shape, const SeedParams *params, guint max_batch,
-    gboolean train, GError **error)
+    gboolean train, const SeedBackend *backend, GError **error)
 {
   g_autoptr (SeedVit) vit = NULL;
   SeedStudent *student;
 
   if (!seed_student_shape_check (shape, error))
     return NULL;
-  vit = seed_vit_new (&shape->vit, params, max_batch, train, error);
+  if (!backend)
+    backend = seed_backend_get ();
+  vit = seed_vit_new_with (&shape->vit, params, max_batch, train, backend, error);
   if (!vit)
     return NULL;
 
   student = g_new0 (SeedStudent, 1);
   student->shape = *shape;
-  student->head_weight = seed_params_lookup (params, "embed_head.weight");
-  student->head_bias = seed_params_lookup (params, "embed_head.bias");
-  g_assert (student->head_weight && student->head_bias);
+  student->layers = seed_layers (backend);
+  student->head = seed_layer_find (params, "embed_head");
   student->vit = g_steal_pointer (&vit);
   seed_vit_config_normalisation (&shape->vit, student->scale, student->shift);
   student->max_batch = max_batch;
-  student->embedding = alloc_reals ((gsize) max_batch * shape->embed_dim);
-  student->norm = alloc_reals (max_batch);
+  student->embedding = seed_reals_new ((gsize) max_batch * shape->embed_dim);
+  student->norm = seed_reals_new (max_batch);
   if (train) {
-    student->d_head = alloc_reals ((gsize) max_batch * shape->embed_dim);
-    student->d_hidden = alloc_reals (max_batch * hidden_stride (student));
+    student->d_head = seed_reals_new ((gsize) max_batch * shape->embed_dim);
+    student->d_hidden = seed_reals_new (max_batch * hidden_stride (student));
   }
   return student;
 }
@@ -118,23 +115,6 @@ seed_student_memory_bytes (const SeedStudent *student)
   return seed_vit_memory_bytes (student->vit) + reals * sizeof (real);
 }
 
-static void
-normalise_rows (real *rows, real *norms, guint n, guint dim)
-{
-  for (guint i = 0; i < n; i++) {
-    real *row = rows + (gsize) i * dim;
-    double square = TINY * TINY;
-    real inverse;
-
-    for (guint k = 0; k < dim; k++)
-      square += (double) row[k] * row[k];
-    norms[i] = (real) sqrt (square);
-    inverse = 1 / norms[i];
-    for (guint k = 0; k < dim; k++)
-      row[k] *= inverse;
-  }
-}
-
 void
 seed_student_set_values (SeedStudent *student, const real *values)
 {
@@ -145,59 +125,40 @@ seed_student_set_values (SeedStudent *student, const real *values)
 const real *
 seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const real **hidden)
 {
-  guint e = student->shape.embed_dim, d = student->shape.vit.dim;
-  const real *bias, *weight;
-
   g_return_val_if_fail (student->values, NULL);
   g_return_val_if_fail (n >= 1 && n <= student->max_batch, NULL);
 
-  bias = student->values + student->head_bias->offset;
-  weight = student->values + student->head_weight->offset;
   student->n = n;
   student->hidden = seed_vit_run (student->vit, student->scale, student->shift, words, n);
-  for (guint i = 0; i < n; i++)
-    memcpy (student->embedding + (gsize) i * e, bias, e * sizeof (real));
-  real_gemm (CblasRowMajor, CblasNoTrans, CblasTrans, (int) n, (int) e, (int) d, 1, student->hidden,
-      (int) hidden_stride (student), weight, (int) d, 1, student->embedding, (int) e);
-  normalise_rows (student->embedding, student->norm, n, e);
+  seed_linear_forward (&student->layers, &student->head, student->values, student->hidden,
+      hidden_stride (student), n, student->embedding);
+  seed_unit_rows (&student->layers, student->embedding, n, student->shape.embed_dim, student->norm);
   if (hidden)
     *hidden = student->hidden;
   return student->embedding;
 }
 
-/* z = y/|y|: dL/dy = (g - z (z.g)) / |y| */
-static void
-normalise_rows_backward (
-    const real *z, const real *norms, const real *g, guint n, guint dim, real *d_y)
+real *
+seed_student_d_hidden (SeedStudent *student)
 {
-  for (guint i = 0; i < n; i++) {
-    gsize row = (gsize) i * dim;
-    double dot = 0;
+  g_return_val_if_fail (student->d_hidden && student->n > 0, NULL);
 
-    for (guint k = 0; k < dim; k++)
-      dot += (double) z[row + k] * g[row + k];
-    for (guint k = 0; k < dim; k++)
-      d_y[row + k] = (g[row + k] - z[row + k] * (real) dot) / norms[i];
-  }
+  memset (student->d_hidden, 0, student->n * hidden_stride (student) * sizeof (real));
+  return student->d_hidden;
 }
 
 void
 seed_student_backward (SeedStudent *student, const real *d_embedding, real *grads)
 {
-  guint e = student->shape.embed_dim, d = student->shape.vit.dim, n = student->n;
-  int stride = (int) hidden_stride (student);
-  real *d_bias = grads + student->head_bias->offset;
+  guint e = student->shape.embed_dim, n = student->n;
 
   g_return_if_fail (student->d_head && n > 0);
 
-  normalise_rows_backward (student->embedding, student->norm, d_embedding, n, e, student->d_head);
-  for (guint i = 0; i < n; i++)
-    for (guint k = 0; k < e; k++)
-      d_bias[k] += student->d_head[(gsize) i * e + k];
-  real_gemm (CblasRowMajor, CblasTrans, CblasNoTrans, (int) e, (int) d, (int) n, 1, student->d_head,
-      (int) e, student->hidden, stride, 1, grads + student->head_weight->offset, (int) d);
-  real_gemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, (int) n, (int) d, (int) e, 1,
-      student->d_head, (int) e, student->values + student->head_weight->offset, (int) d, 0,
-      student->d_hidden, stride);
+  memset (student->d_head, 0, (gsize) n * e * sizeof (real));
+  seed_unit_rows_backward (
+      &student->layers, student->embedding, student->norm, d_embedding, n, e, student->d_head);
+  seed_linear_backward (&student->layers, &student->head, student->values, student->hidden,
+      hidden_stride (student), student->d_head, n, student->d_hidden, hidden_stride (student),
+      grads);
   seed_vit_backward (student->vit, student->values, student->d_hidden, grads);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "nn/backend.h"
 #include "nn/checkpoint.h"
 #include "nn/vit.h"
 
@@ -23,12 +24,14 @@ gboolean seed_student_shape_check (const SeedStudentShape *shape, GError **error
 /* Fills an empty table. */
 void seed_student_append_params (const SeedStudentShape *shape, SeedParams *params);
 
-/* A workspace for up to @max_batch images; used by one thread at a time. @params must outlive it.
+/*
+ * A workspace for up to @max_batch images; used by one thread at a time. @params must outlive it.
+ * @backend: who multiplies; NULL: seed_backend_get.
  */
 typedef struct _SeedStudent SeedStudent;
 
 SeedStudent *seed_student_new (const SeedStudentShape *shape, const SeedParams *params,
-    guint max_batch, gboolean train, GError **error);
+    guint max_batch, gboolean train, const SeedBackend *backend, GError **error);
 void seed_student_free (SeedStudent *student);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedStudent, seed_student_free)
 gsize seed_student_memory_bytes (const SeedStudent *student);
@@ -46,7 +49,16 @@ void seed_student_set_values (SeedStudent *student, const real *values);
 const real *
 seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const real **hidden);
 
-/* After a forward with @train: adds to @grads, given dL/d(unit rows) [n, E]. */
+/*
+ * After a forward with @train, on the way back: zeroes and gives dL/d(hidden) [n, 1+N, d], for
+ * losses of the words' rows to be added to before seed_student_backward.
+ */
+real *seed_student_d_hidden (SeedStudent *student);
+
+/*
+ * After seed_student_d_hidden: adds to @grads, given dL/d(unit rows) [n, E] beside what was added
+ * to d_hidden.
+ */
 void seed_student_backward (SeedStudent *student, const real *d_embedding, real *grads);
 
 /* The tensors of a checkpoint that are not the transformer's. */

@@ -5,7 +5,8 @@
 
 #include "nn/backend.h"
 #include "nn/optim.h"
-#include "student/similarity.h"
+#include "student/contrast.h"
+#include "student/mixup.h"
 #include "student/trainer-private.h"
 
 #define DEFAULT_LR                                                                                 \
@@ -14,7 +15,7 @@
 #define DEFAULT_WEIGHT_DECAY 0.05
 #define DEFAULT_CLIP 1.0
 #define DEFAULT_EMA 0.996
-#define DEFAULT_TEMPERATURE 0.05
+#define DEFAULT_CALIBRATION 10000
 #define FLOOR_SHARE 0.01 /* of the peak rate, where the cosine ends */
 
 void
@@ -26,8 +27,9 @@ seed_trainer_config_init (SeedTrainerConfig *config)
     .weight_decay = DEFAULT_WEIGHT_DECAY,
     .clip = DEFAULT_CLIP,
     .ema = DEFAULT_EMA,
-    .temperature = DEFAULT_TEMPERATURE,
+    .calibration = DEFAULT_CALIBRATION,
   };
+  seed_learner_config_init (&config->learner);
 }
 
 static float *
@@ -36,37 +38,91 @@ alloc_floats (gsize n)
   return g_aligned_alloc0 (n, sizeof (float), 64);
 }
 
+static void
+grow_array (float **array, gsize old, gsize new)
+{
+  float *grown = alloc_floats (new);
+
+  if (*array)
+    memcpy (grown, *array, old * sizeof (float));
+  g_aligned_free (*array);
+  *array = grown;
+}
+
+void
+seed_trainer_grow (SeedTrainer *trainer, guint first_param, SeedRng *rng)
+{
+  const SeedParams *params = &trainer->params;
+  SeedParams added = { params->items + first_param, params->n - first_param, params->total };
+  gsize old = first_param < params->n ? params->items[first_param].offset : params->total;
+  const SeedParam *scale = seed_params_lookup (&added, "captions.scale");
+  float *drawn;
+
+  grow_array (&trainer->values, old, params->total);
+  grow_array (&trainer->grads, old, params->total);
+  grow_array (&trainer->moment1, old, params->total);
+  grow_array (&trainer->moment2, old, params->total);
+  grow_array (&trainer->ema, old, params->total);
+  drawn = alloc_floats (params->total);
+  seed_params_init_random (&added, drawn, rng);
+  memcpy (trainer->values + old, drawn + old, (params->total - old) * sizeof (float));
+  g_aligned_free (drawn);
+  if (scale)
+    trainer->values[scale->offset] = (float) SEED_CONTRAST_SCALE_INIT;
+  memcpy (trainer->ema + old, trainer->values + old, (params->total - old) * sizeof (float));
+}
+
+static gboolean
+check_config (const SeedTrainerConfig *config, GError **error)
+{
+  if (!seed_learner_config_check (&config->learner, error))
+    return FALSE;
+  if (config->mixup > 0 && config->learner.objective != SEED_OBJECTIVE_LABELS) {
+    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "mixup mixes images, which no teacher and no caption speaks of; set mixup to 0, or the "
+        "objective to labels alone");
+    return FALSE;
+  }
+  return seed_backend_self_test (error);
+}
+
 SeedTrainer *
 seed_trainer_new (const SeedTrainerConfig *config, GError **error)
 {
   SeedTrainer *trainer;
+  guint first_head;
   SeedRng rng;
 
-  if (!seed_student_shape_check (&config->shape, error) || !seed_backend_self_test (error))
+  if (!check_config (config, error))
     return NULL;
 
   trainer = g_new0 (SeedTrainer, 1);
   trainer->config = *config;
+  seed_params_init (&trainer->student_params);
+  seed_student_append_params (&config->learner.shape, &trainer->student_params);
   seed_params_init (&trainer->params);
-  seed_student_append_params (&config->shape, &trainer->params);
-  trainer->values = alloc_floats (trainer->params.total);
-  trainer->grads = alloc_floats (trainer->params.total);
-  trainer->moment1 = alloc_floats (trainer->params.total);
-  trainer->moment2 = alloc_floats (trainer->params.total);
-  trainer->ema = alloc_floats (trainer->params.total);
-
+  seed_student_append_params (&config->learner.shape, &trainer->params);
+  first_head = trainer->params.n;
   seed_rng_init (&rng, config->seed);
-  seed_params_init_random (&trainer->params, trainer->values, &rng);
-  memcpy (trainer->ema, trainer->values, trainer->params.total * sizeof (float));
+  seed_trainer_grow (trainer, 0, &rng);
+
+  /* heads draw numbers of their own: the student starts alike whatever it learns from */
+  seed_params_clear (&trainer->params);
+  seed_learner_append_params (&config->learner, &trainer->params);
+  seed_rng_init (&rng, seed_hash_string (config->seed, "heads"));
+  if (trainer->params.n > first_head)
+    seed_trainer_grow (trainer, first_head, &rng);
+  seed_rng_init (&trainer->rng, seed_hash_string (config->seed, "steps"));
   return trainer;
 }
 
 static void
 drop_workspace (SeedTrainer *trainer)
 {
-  g_clear_pointer (&trainer->student, seed_student_free);
-  g_clear_pointer (&trainer->d_embedding, g_aligned_free);
-  g_clear_pointer (&trainer->scratch, g_free);
+  g_clear_pointer (&trainer->learner, seed_learner_free);
+  g_clear_pointer (&trainer->mixed, g_free);
+  g_clear_pointer (&trainer->mixed_with, g_free);
+  seed_trainer_release_teachers (trainer);
   trainer->max_items = 0;
 }
 
@@ -76,6 +132,8 @@ seed_trainer_free (SeedTrainer *trainer)
   if (!trainer)
     return;
   drop_workspace (trainer);
+  seed_trainer_clear_teachers (trainer);
+  seed_params_clear (&trainer->student_params);
   seed_params_clear (&trainer->params);
   g_aligned_free (trainer->values);
   g_aligned_free (trainer->grads);
@@ -85,19 +143,36 @@ seed_trainer_free (SeedTrainer *trainer)
   g_free (trainer);
 }
 
+/* Bytes of the words of one item, both views. */
+static gsize
+item_size (const SeedTrainer *trainer)
+{
+  const SeedVitConfig *vit = &trainer->config.learner.shape.vit;
+
+  return SEED_VIEWS * (gsize) seed_vit_config_n_words (vit) * 3 * vit->patch_size * vit->patch_size;
+}
+
 gboolean
 seed_trainer_reserve (SeedTrainer *trainer, guint max_items, GError **error)
 {
+  SeedDistilTeacher teachers[SEED_LEARNER_MAX_TEACHERS];
+
   if (trainer->max_items >= max_items)
     return TRUE;
   drop_workspace (trainer);
-  trainer->student =
-      seed_student_new (&trainer->config.shape, &trainer->params, 2 * max_items, TRUE, error);
-  if (!trainer->student)
+  for (guint t = 0; t < trainer->n_teachers; t++)
+    teachers[t] = (SeedDistilTeacher){ trainer->teachers[t].info.summary_dim,
+      trainer->teachers[t].info.token_dim };
+  trainer->learner = seed_learner_new (&trainer->config.learner, &trainer->params, teachers,
+      trainer->n_teachers, trainer->queues, max_items, trainer->config.backend, error);
+  if (!trainer->learner)
     return FALSE;
-  trainer->d_embedding = alloc_floats (2 * (gsize) max_items * trainer->config.shape.embed_dim);
-  trainer->scratch = g_malloc (seed_similarity_scratch_size (max_items));
   trainer->max_items = max_items;
+  seed_trainer_reserve_teachers (trainer);
+  if (trainer->config.mixup > 0) {
+    trainer->mixed = g_malloc (max_items * item_size (trainer));
+    trainer->mixed_with = g_new (gint32, max_items);
+  }
   return TRUE;
 }
 
@@ -114,50 +189,113 @@ learning_rate (const SeedTrainer *trainer, guint64 step)
   return seed_schedule_lr (&schedule, step);
 }
 
-/* Loss and gradients of a batch; fills the loss fields of @report. */
-static void
-compute_gradients (SeedTrainer *trainer, const guint8 *words, const float *target, guint b,
-    SeedTrainerReport *report)
+static gboolean
+check_labels (const SeedTrainer *trainer, const SeedTrainerBatch *batch, GError **error)
 {
-  const float *z;
+  for (guint i = 0; batch->labels && i < batch->b; i++) {
+    if (batch->labels[i] < -1 || batch->labels[i] >= (gint64) trainer->config.learner.n_classes) {
+      g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
+          "item %u of the batch has label %d, but there are %u classes; set classes to the number "
+          "that the source has",
+          i, batch->labels[i], trainer->config.learner.n_classes);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
 
-  seed_student_set_values (trainer->student, trainer->values); /* the last step changed them */
-  z = seed_student_forward (trainer->student, words, 2 * b, NULL);
+/* What the objectives take of a batch. */
+static SeedLearnerBatch
+take_batch (
+    SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedDistilTarget *targets, SeedRng *rng)
+{
+  SeedObjective objective = trainer->config.learner.objective;
+  SeedLearnerBatch taken = { .b = batch->b, .words = batch->words };
+
+  if (objective & SEED_OBJECTIVE_DISTIL) {
+    taken.target = batch->target;
+    if (batch->teachers && trainer->n_teachers > 0) {
+      seed_trainer_make_targets (trainer, batch, targets);
+      taken.teachers = targets;
+    }
+  }
+  if (objective & SEED_OBJECTIVE_LABELS)
+    taken.labels = batch->labels;
+  if (objective & SEED_OBJECTIVE_CAPTIONS) {
+    taken.captions = batch->captions;
+    taken.has_caption = batch->has_caption;
+  }
+  if (taken.labels && trainer->mixed) {
+    taken.mix_share = seed_mixup (rng, trainer->config.mixup, batch->words, item_size (trainer),
+        batch->labels, batch->b, trainer->mixed, trainer->mixed_with);
+    taken.words = trainer->mixed;
+    taken.mixed_with = trainer->mixed_with;
+  }
+  return taken;
+}
+
+/* Loss and gradients of a batch; fills @report. */
+static void
+compute_gradients (
+    SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedRng *rng, SeedTrainerReport *report)
+{
+  SeedDistilTarget targets[SEED_LEARNER_MAX_TEACHERS];
+  SeedLearnerBatch taken = take_batch (trainer, batch, targets, rng);
 
   memset (trainer->grads, 0, trainer->params.total * sizeof (float));
-  report->loss_similarity = seed_similarity_loss (z, target, b, trainer->config.shape.embed_dim,
-      trainer->config.temperature, trainer->d_embedding, trainer->scratch);
-  report->loss = report->loss_similarity;
-  seed_student_backward (trainer->student, trainer->d_embedding, trainer->grads);
+  report->learned = seed_learner_loss (
+      trainer->learner, trainer->values, &taken, rng, &report->losses, trainer->grads);
   report->grad_norm =
       seed_gradient_clip (trainer->grads, trainer->params.total, trainer->config.clip);
 }
 
-gboolean
-seed_trainer_step (SeedTrainer *trainer, const guint8 *words, const float *target, guint b,
-    SeedTrainerReport *report, GError **error)
+static void
+update (SeedTrainer *trainer, double lr)
 {
   SeedAdamW adamw = seed_adamw_defaults;
+  const SeedParam *scale = seed_params_lookup (&trainer->params, "captions.scale");
 
-  g_return_val_if_fail (b >= 2 && b <= trainer->max_items, FALSE);
+  adamw.weight_decay = trainer->config.weight_decay;
+  seed_adamw_step (&adamw, &trainer->params, trainer->step, lr, trainer->grads, trainer->moment1,
+      trainer->moment2, trainer->values);
+  if (scale)
+    trainer->values[scale->offset] =
+        CLAMP (trainer->values[scale->offset], 0, (float) SEED_CONTRAST_SCALE_MAX);
+  seed_ema_update (trainer->ema, trainer->values, trainer->params.total,
+      seed_ema_decay (trainer->config.ema, trainer->step));
+}
 
-  report->step = trainer->step + 1;
+gboolean
+seed_trainer_step (
+    SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedTrainerReport *report, GError **error)
+{
+  SeedRng rng = trainer->rng; /* its draws count once the step does */
+
+  g_return_val_if_fail (batch->b >= 2 && batch->b <= trainer->max_items, FALSE);
+  g_return_val_if_fail (seed_trainer_is_calibrated (trainer) || !batch->teachers, FALSE);
+
+  if (!check_labels (trainer, batch, error))
+    return FALSE;
+  *report = (SeedTrainerReport){ .step = trainer->step + 1 };
   report->lr = learning_rate (trainer, report->step);
-  compute_gradients (trainer, words, target, b, report);
-  if (!isfinite (report->loss) || !isfinite (report->grad_norm)) {
+  compute_gradients (trainer, batch, &rng, report);
+  if (!report->learned) {
+    report->step = trainer->step;
+    return TRUE;
+  }
+  if (!isfinite (report->losses.total) || !isfinite (report->grad_norm)) {
     g_set_error (error, SEED_ERROR, SEED_ERROR_NUMERIC,
         "step %" G_GUINT64_FORMAT ": loss %g and gradient norm %g are not both finite; lower lr, "
         "or look for broken weights in the checkpoint",
-        report->step, report->loss, report->grad_norm);
+        report->step, report->losses.total, report->grad_norm);
     return FALSE;
   }
-
-  adamw.weight_decay = trainer->config.weight_decay;
   trainer->step = report->step;
-  seed_adamw_step (&adamw, &trainer->params, trainer->step, report->lr, trainer->grads,
-      trainer->moment1, trainer->moment2, trainer->values);
-  seed_ema_update (trainer->ema, trainer->values, trainer->params.total,
-      seed_ema_decay (trainer->config.ema, trainer->step));
+  trainer->rng = rng;
+  update (trainer, report->lr);
+  for (guint t = 0; t < report->losses.n_teachers && trainer->config.learner.w_seed > 0; t++)
+    seed_embed_queue_push (
+        &trainer->queues[t], seed_learner_embeddings (trainer->learner, t), SEED_VIEWS * batch->b);
   return TRUE;
 }
 
@@ -176,7 +314,7 @@ seed_trainer_is_finished (const SeedTrainer *trainer)
 const SeedParams *
 seed_trainer_get_params (const SeedTrainer *trainer)
 {
-  return &trainer->params;
+  return &trainer->student_params;
 }
 
 const float *
@@ -188,11 +326,19 @@ seed_trainer_get_ema (const SeedTrainer *trainer)
 gsize
 seed_trainer_memory_bytes (const SeedTrainer *trainer)
 {
-  gsize bytes = 5 * trainer->params.total * sizeof (float);
+  const SeedVitConfig *vit = &trainer->config.learner.shape.vit;
+  gsize floats = 5 * trainer->params.total, rows = SEED_VIEWS * (gsize) trainer->max_items;
 
-  if (trainer->student)
-    bytes += seed_student_memory_bytes (trainer->student) +
-             2 * (gsize) trainer->max_items * trainer->config.shape.embed_dim * sizeof (float) +
-             seed_similarity_scratch_size (trainer->max_items);
-  return bytes;
+  for (guint t = 0; t < trainer->n_teachers; t++) {
+    const SeedTrainerTeacherState *teacher = &trainer->teachers[t];
+    gsize d = teacher->info.summary_dim, dt = teacher->info.token_dim;
+
+    floats += (gsize) trainer->queues[t].capacity * trainer->queues[t].dim + rows * d;
+    floats += (teacher->summary ? d * d : 0) + (teacher->tokens ? dt * dt : 0);
+    floats += teacher->token_target ? rows * seed_vit_config_n_words (vit) * dt : 0;
+    floats += teacher->resampled ? rows * seed_vit_config_n_words (vit) * dt : 0;
+  }
+  return floats * sizeof (float) +
+         (trainer->learner ? seed_learner_memory_bytes (trainer->learner) : 0) +
+         (trainer->mixed ? trainer->max_items * item_size (trainer) : 0);
 }

@@ -23,6 +23,7 @@ typedef enum {
   SEED_DROP_RATE,           /* above the stream's max-fps */
   SEED_DROP_QUEUE_FULL,     /* a leaky queue was full */
   SEED_DROP_DUPLICATE,      /* near-duplicate of a frame already held */
+  SEED_DROP_STRIDE,         /* between two frames that the teachers are to see */
   SEED_DROP_NOT_CALIBRATED, /* whitening is still being fitted, so no target yet */
   SEED_DROP_SHORT_BATCH,    /* the last batch is too small to learn from */
   SEED_DROP_FINISHED,       /* the stage has done the steps it was asked for */

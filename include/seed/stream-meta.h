@@ -22,6 +22,7 @@ typedef struct {
   gint64 capture_ns; /* realtime ns since the epoch when it was captured or decoded */
   gint32 label;      /* class index, -1 when unlabelled */
   guint64 dropped;   /* frames of this stream dropped upstream before this one */
+  guint32 repeat;    /* 0: it came from its source; n: it comes from memory for the n-th time */
 } SeedStreamMeta;
 
 /** Appends a meta to a writable buffer. NULL when the SEED plugin is not loaded. */

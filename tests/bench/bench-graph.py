@@ -5,14 +5,17 @@
   bench-graph.py BUILD [--json FILE] [--frames N] [--rounds N] [--size SIZE]
 
 A 1080p H.264 clip is decoded, cut into words, and embedded by a ViT-S/16 with random weights, all
-by seed-run. Alone: the same with a fakesink behind the decoder, and the engine on words in memory.
-No graph can be faster than the slower half; the ratio to it says what the graph itself costs. The
-three take turns; figures are medians. The clip is made from video/clips/dog_hd.mp4 below
+by seed-run. Alone: the same with a fakesink behind the decoder, and the engine on words in memory, one
+frame at a time and in the precision that the graph chooses. No graph can be faster than the slower
+half; and where both want the same cores, no faster than the time that these need for both: "shared"
+is that limit, from the processor time of the halves. The three take turns; figures are medians. The
+clip is made from video/clips/dog_hd.mp4 below
 SEED_SHARED_DATA when that is set, else from a test pattern, with x264enc or openh264enc.
 """
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -69,16 +72,19 @@ def make_clip(path, frames):
 
 
 def run_graph(build, graph, folder):
-    """Frames per second of seed-run on a graph file."""
+    """Frames per second of seed-run on a graph file, frames, and processor seconds."""
     stats = os.path.join(folder, "stats.json")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([os.path.join(build, "daemon/seed-run"), "--quiet", "--stats", stats, graph],
                    check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(stats, encoding="utf-8") as file:
         run = json.load(file)
     frames = run["stages"][0]["ledger"]["clip"]["out"]
     if run["result"] != "done" or frames == 0:
         sys.exit(f"bench-graph.py: {graph}: {run['result']} after {frames} frames: {run['error']}")
-    return frames / run["wall_seconds"], frames
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return frames / run["wall_seconds"], frames, cpu
 
 
 def write_graph(folder, text, clip, model, passes):
@@ -88,10 +94,18 @@ def write_graph(folder, text, clip, model, passes):
     return path
 
 
+def precision_of(build, graph):
+    """What seed-run chooses for the model of a graph on this processor."""
+    said = subprocess.run([os.path.join(build, "daemon/seed-run"), "--check", graph], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return next(p for p in ("bfloat16", "int8", "float32") if p in said)
+
+
 class Engine:
-    def __init__(self, build, model):
+    def __init__(self, build, model, precision):
         self.process = subprocess.Popen(
-            [os.path.join(build, "tests/bench/bench-model"), "run", model, "1"],
+            [os.path.join(build, "tests/bench/bench-model"), "run", model, "1", "0",
+             precision],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.backend = " ".join(self.process.stdout.readline().split()[1:])
 
@@ -111,17 +125,20 @@ def measure(arguments, folder):
     subprocess.run([os.path.join(arguments.build, "tests/tools/seed-make-random-model"), "--size",
                     arguments.size, "--image-size", "224", "--seed", "1", "--out", model],
                    check=True, stdout=subprocess.DEVNULL)
-    _, frames = run_graph(arguments.build, write_graph(folder, DECODE, clip, model, 1), folder)
+    _, frames, _ = run_graph(arguments.build, write_graph(folder, DECODE, clip, model, 1), folder)
     passes = -(-arguments.frames // frames)  # a short clip is shown often enough
     graph = write_graph(folder, GRAPH, clip, model, passes)
     decode = write_graph(folder, DECODE, clip, model, passes)
-    engine = Engine(arguments.build, model)
-    fps = {"whole graph": [], "decode alone": [], "engine alone": []}
+    engine = Engine(arguments.build, model, precision_of(arguments.build, graph))
+    cores = len(os.sched_getaffinity(0))
+    fps = {"whole graph": [], "decode alone": [], "engine alone": [], "shared": []}
     for _ in range(arguments.rounds):
-        rate, frames = run_graph(arguments.build, graph, folder)
+        rate, frames, _ = run_graph(arguments.build, graph, folder)
         fps["whole graph"].append(rate)
-        fps["decode alone"].append(run_graph(arguments.build, decode, folder)[0])
+        rate, frames, cpu = run_graph(arguments.build, decode, folder)
+        fps["decode alone"].append(rate)
         fps["engine alone"].append(engine.frames_per_second(max(10, frames // 5)))
+        fps["shared"].append(1 / (1 / fps["engine alone"][-1] + cpu / frames / cores))
     engine.close()
     return {name: statistics.median(values) for name, values in fps.items()}, {
         "clip": source, "frames": frames, "size": arguments.size, "backend": engine.backend}

@@ -260,7 +260,7 @@ main (int argc, char **argv)
   Table tables[SEED_N_CPU_LEVELS];
   Data data;
 
-  for (guint level = 0; level <= seed_cpu_best_level (); level++)
+  for (guint level = 0; level <= MIN (seed_cpu_best_level (), SEED_CPU_AVX512); level++)
     tables[n++] = (Table){ seed_kernels_for ((SeedCpuLevel) level),
       seed_resample_kernels_for ((SeedCpuLevel) level) };
   data_init (&data);

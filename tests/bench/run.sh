@@ -50,7 +50,7 @@ bench() {
   "$@"
 }
 
-for name in nn backend; do # text alone
+for name in nn student backend; do # text alone
   [ -x "$build/tests/bench/bench-$name" ] && bench "$name" "$build/tests/bench/bench-$name"
 done
 for name in kernels words; do

@@ -3,7 +3,7 @@
 
 #include <seed/error.h>
 
-#include "publish/wire.h"
+#include "publish/wire-kinds.h"
 
 #include "fuzz.h"
 
@@ -60,6 +60,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (seed_wire_parse (parts, n_parts, &result, &error)) {
     g_assert_no_error (error);
     check_round_trip (&result);
+    if (seed_kind_check (&result, NULL))
+      g_free (seed_kind_summarize (&result));
   } else {
     g_assert_nonnull (error);
     g_assert_null (result.root);

@@ -40,6 +40,19 @@ FILES = {
     "good-two": message(
         TOPIC, header(tensors=tensor(part=3) + tensor(name="b", dtype="bool", shape=[0, 7])), b"", b"12345678"),
     "good-exponent": message(TOPIC, header(data={"space": "s", "x": [5e-300, 1e22]}), b"12345678"),
+    "anchors": message(b"g/-/anchors/N.n/", header(kind="anchors", data={}, tensors=tensor(
+        name="histogram", shape=[256])), b"\0\0\x80?" * 256),
+    "anchors-nan": message(b"g/-/anchors/N.n/", header(kind="anchors", data={"grid": 2}, tensors=tensor(
+        name="histogram", shape=[256]) + tensor(name="heatmaps", part=3, shape=[1, 2, 2])), b"\xff" * 1024, b"1234" * 4),
+    "labels": message(b"g/-/labels/N.n/", header(kind="labels", tensors=[], data={"labels": [{"label": 1, "score": 2}]})),
+    "labels-mixed": message(b"g/-/labels/N.n/", header(kind="labels", tensors=[], data={
+        "labels": [{"label": 1}, {"label": 2, "name": "b"}]})),
+    "labels-empty": message(b"g/-/labels/N.n/", header(kind="labels", tensors=[], data={"labels": []})),
+    "neighbours": message(b"g/-/neighbours/N.n/", header(kind="neighbours", tensors=[], data={
+        "space": "s", "neighbours": [{"id": "a", "score": 0.5}]})),
+    "grounding": message(b"g/-/grounding/N.n/", header(kind="grounding", tensors=[], data={
+        "query": "q", "spans": [{"start_ns": 0, "end_ns": 2**62, "score": -1}]})),
+    "event": message(b"g/-/event/N.n/", header(kind="event", tensors=[], data={"event": "scene-cut"})),
     "unknown-keys": message(TOPIC, header(later=[1]), b"12345678"),
     "empty": b"",
     "no-parts": message(),

@@ -30,6 +30,25 @@ nodes:
 """
 
 
+FEATURES = """
+version: 1
+graph: features
+parameters: {{ endpoint: "" }}
+streams:
+  door: {{ uri: {clip}, passes: 2 }}
+nodes:
+  frames:  {{ stage: decode, streams: all }}
+  views:   {{ stage: patchify, from: frames, views: 2, batch: 4, augment: true }}
+  a:       {{ stage: teacher, from: views, model: {folder}/a, tokens: true }}
+  b:       {{ stage: teacher, from: views, model: {folder}/b }}
+  fused:   {{ stage: fusion, from: [a, b], calibration: 12, duplicate-window-ms: 0 }}
+  learn:   {{ stage: student, mode: train, from: views, {inputs}, size: mini, image-size: 32,
+             calibration: 24, queue-size: 32, precision: float32, checkpoint: {folder}/out,
+             queue: {{ frames: 1 }} }}
+  out:     {{ stage: publish, from: learn, endpoint: "${{endpoint}}", wait-subscribers: 1 }}
+"""
+
+
 def learn_and_serve(folder, streams):
     for seed, name in enumerate("ab"):
         random_model(os.path.join(folder, name), dim=48, depth=2, heads=3, image_size=32, seed=seed)
@@ -77,6 +96,37 @@ def deterministic_run(folder, graph, seed):
                   for m in of_kind(run.messages, "embedding")]
     assert losses and embeddings
     return losses, embeddings
+
+
+def learn_features(folder, inputs):
+    for seed, name in enumerate("ab"):
+        random_model(os.path.join(folder, name), dim=48, depth=2, heads=3, image_size=48, seed=seed)
+    graph = write(os.path.join(folder, "features.yaml"), FEATURES.format(
+        folder=folder, inputs=inputs, clip=CLIP))
+    run = Run(folder, graph, "--seed", "3").finish()
+    assert_ledger_adds_up(run.stats)
+    return [m[1]["data"] for m in of_kind(run.messages, "train")]
+
+
+def test_features_of_teachers(folder):
+    """Two teachers of another geometry, one with tokens, beside the fused target: every term is
+    there, queues of one batch do not lock up, and a second run goes on from the checkpoint."""
+    steps = learn_features(folder, "target: fused, teachers: [a, b]")
+    # 72 frames in batches of 4; 24 frames are standardised by, the fusion was ready before
+    assert [s["step"] for s in steps] == list(range(1, 13)), steps
+    for step in steps:
+        assert set(step["loss"]) == {"total", "similarity", "seed", "features"}, step
+        assert set(step["teachers"]) == {"a", "b"}, step
+        assert "tokens" in step["teachers"]["a"] and "tokens" not in step["teachers"]["b"], step
+    again = learn_features(folder, "target: fused, teachers: [a, b]")
+    # whitening is fitted anew, standardisation is not
+    assert [s["step"] for s in again] == list(range(13, 13 + 15)), again
+
+
+def test_teachers_without_fusion(folder):
+    steps = learn_features(folder, "teachers: [b]")
+    assert len(steps) == 12, len(steps)
+    assert set(steps[-1]["loss"]) == {"total", "seed", "features"}, steps[-1]
 
 
 def test_deterministic_twice(folder):
@@ -142,5 +192,6 @@ def test_interrupted_run_drains(folder):
 
 
 if __name__ == "__main__":
-    tap.main([test_one_message_per_frame, test_deterministic_twice, test_bad_stream_leaves_the_others,
+    tap.main([test_one_message_per_frame, test_features_of_teachers, test_teachers_without_fusion,
+              test_deterministic_twice, test_bad_stream_leaves_the_others,
           test_all_streams_bad_fails, test_truncated_teacher_named, test_interrupted_run_drains])

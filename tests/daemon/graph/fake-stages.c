@@ -12,7 +12,7 @@
 
 typedef struct {
   const char *factory;
-  const char *sink, *request, *target, *src; /* caps; NULL: no such pad */
+  const char *sink, *request, *target, *teacher, *src; /* caps; NULL: no such pad */
 } FakeKind;
 
 static const FakeKind kinds[] = {
@@ -20,7 +20,8 @@ static const FakeKind kinds[] = {
   { "seedpatchify", .sink = "video/x-raw", .src = PATCHES_ANY },
   { "seedteacher", .sink = PATCHES_ANY, .src = FEATURES },
   { "seedfusion", .request = FEATURES, .src = FEATURES ";" AFFINITY },
-  { "seedstudent", .sink = PATCHES_ANY, .target = FEATURES ";" AFFINITY, .src = FEATURES },
+  { "seedstudent", .sink = PATCHES_ANY, .target = FEATURES ";" AFFINITY, .teacher = FEATURES,
+      .src = FEATURES },
   { "seedpublish", .request = FEATURES ";" PATCHES },
 };
 
@@ -262,7 +263,9 @@ static GstPad *
 fake_request_pad (
     GstElement *element, GstPadTemplate *template, const char *name, const GstCaps *caps)
 {
-  g_autofree char *numbered = g_strdup_printf ("sink_%u", FAKE (element)->n_pads);
+  gboolean teacher = g_str_has_prefix (GST_PAD_TEMPLATE_NAME_TEMPLATE (template), "teacher");
+  g_autofree char *numbered =
+      g_strdup_printf (teacher ? "teacher_%u" : "sink_%u", FAKE (element)->n_pads);
   gboolean target = strcmp (GST_PAD_TEMPLATE_NAME_TEMPLATE (template), "target") == 0;
   GstPad *pad = gst_pad_new_from_template (template, target ? "target" : numbered);
 
@@ -389,6 +392,7 @@ fake_class_init (gpointer klass, gpointer data)
   add_template (klass, "sink", GST_PAD_SINK, GST_PAD_ALWAYS, kind->sink);
   add_template (klass, "sink_%u", GST_PAD_SINK, GST_PAD_REQUEST, kind->request);
   add_template (klass, "target", GST_PAD_SINK, GST_PAD_REQUEST, kind->target);
+  add_template (klass, "teacher_%u", GST_PAD_SINK, GST_PAD_REQUEST, kind->teacher);
   add_template (klass, "src", GST_PAD_SRC, GST_PAD_ALWAYS, kind->src);
   gst_element_class_set_static_metadata (klass, kind->factory, "Generic", "Stand-in", "SEED");
 }

@@ -133,6 +133,38 @@ test_wiring (void)
   tear_down (&b);
 }
 
+/* Teachers go to pads of their own, in the order they are written, beside a target or without. */
+static void
+test_teachers (void)
+{
+  static const char nodes[] = "streams:\n"
+                              "  yard: { uri: yard.mp4 }\n"
+                              "nodes:\n"
+                              "  frames: { stage: decode, streams: all }\n"
+                              "  views: { stage: patchify, from: frames }\n"
+                              "  clip: { stage: teacher, from: views, model: m224 }\n"
+                              "  dino: { stage: teacher, from: views, model: m224 }\n"
+                              "  fused: { stage: fusion, from: [clip, dino] }\n"
+                              "  learn: { stage: student, mode: train, from: views, target: fused, "
+                              "teachers: [dino, clip] }\n"
+                              "  alone: { stage: student, mode: train, from: views, "
+                              "teachers: dino }\n";
+  Built b = build (nodes, "");
+
+  /* the stand-in counts all of its pads */
+  assert_source (&b, "learn", "sink", "views.src");
+  assert_source (&b, "alone", "sink", "views.src");
+  assert_source (&b, "alone", "teacher_1", "dino.src");
+  for (guint i = 1; i <= 3; i++) {
+    static const char *const sources[] = { "fused.src", "dino.src", "clip.src" };
+    const char *pads[] = { "target", "teacher_2", "teacher_3" };
+
+    assert_source (&b, "learn", pads[i - 1], sources[i - 1]);
+  }
+  g_assert_nonnull (element (&b, "dino:learn:teachers"));
+  tear_down (&b);
+}
+
 /* The text that seeddecode reads gives back what the file said. */
 static void
 test_streams (void)
@@ -379,6 +411,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   fake_stages_register ();
   g_test_add_func ("/build/wiring", test_wiring);
+  g_test_add_func ("/build/teachers", test_teachers);
   g_test_add_func ("/build/streams", test_streams);
   g_test_add_func ("/build/common-properties", test_common_properties);
   g_test_add_func ("/build/sinks", test_sinks_do_not_wait);

@@ -134,11 +134,12 @@ test_streams (void)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree char *text =
-        g_strdup_printf ("version: 1\ngraph: g\nstreams:\n  s: { uri: '%s' }\n"
-                         "  t: { uri: '%s', live: true, loop: true, passes: 3, max-fps: 2.5 }\n"
-                         "nodes: { a: { stage: decode, streams: [t, s] } }\n",
-            cases[i].uri, cases[i].uri);
+    g_autofree char *text = g_strdup_printf (
+        "version: 1\ngraph: g\nstreams:\n  s: { uri: '%s' }\n"
+        "  t: { uri: '%s', live: true, loop: true, passes: 3, max-fps: 2.5, reconnect: false,"
+        " retry-min-ms: 100, retry-max-ms: 300, stall-ms: 0, connect-ms: 7000 }\n"
+        "nodes: { a: { stage: decode, streams: [t, s] } }\n",
+        cases[i].uri, cases[i].uri);
     g_autoptr (SeedGraph) graph = load_text (text, NULL, "");
     const SeedGraphNode *node = seed_graph_find_node (graph, "a");
     const SeedGraphStream *t = g_ptr_array_index (node->streams, 0);
@@ -151,6 +152,42 @@ test_streams (void)
     g_assert_cmpuint (t->passes, ==, 3);
     g_assert_cmpuint (s->passes, ==, 1);
     g_assert_cmpfloat (t->max_fps, ==, 2.5);
+    g_assert_cmpint (t->reconnect, ==, FALSE);
+    g_assert_cmpint (t->retry_min_ms, ==, 100);
+    g_assert_cmpint (t->retry_max_ms, ==, 300);
+    g_assert_cmpint (t->stall_ms, ==, 0);
+    g_assert_cmpint (t->connect_ms, ==, 7000);
+    g_assert_cmpint (s->reconnect, <, 0);
+    g_assert_cmpint (s->retry_min_ms, <, 0);
+    g_assert_cmpint (s->stall_ms, <, 0);
+  }
+}
+
+static void
+test_stream_faults (void)
+{
+  static const struct {
+    const char *keys, *errors;
+  } cases[] = {
+    { "reconnect: 1", "f:4:36: error: 'reconnect': expected true or false, found '1'\n" },
+    { "retry-min-ms: 9",
+        "f:4:39: error: 'retry-min-ms': expected milliseconds from 10 to 3600000, found '9'\n" },
+    { "stall-ms: 5s",
+        "f:4:35: error: 'stall-ms': expected milliseconds from 0 to 3600000, found '5s'\n" },
+    { "connect-ms: [1]",
+        "f:4:37: error: 'connect-ms': expected milliseconds from 0 to 3600000, found a list\n" },
+    { "retry-min-ms: 900, retry-max-ms: 90",
+        "f:4:39: error: 'retry-min-ms': expected no more than retry-max-ms (90), found '900'\n" },
+    { "retry-mn-ms: 90",
+        "f:4:25: error: 's': unknown key 'retry-mn-ms'; did you mean 'retry-min-ms'?\n" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *text =
+        g_strdup_printf ("version: 1\ngraph: g\nstreams:\n  s: { uri: /srv/a.mp4, %s }\n"
+                         "nodes: { a: { stage: decode, streams: all } }\n",
+            cases[i].keys);
+    g_autoptr (SeedGraph) graph = load_text (text, NULL, cases[i].errors);
   }
 }
 
@@ -183,6 +220,7 @@ main (int argc, char **argv)
   g_test_add_func ("/parse/parameters", test_parameters);
   g_test_add_func ("/parse/parameter-bomb", test_parameter_bomb);
   g_test_add_func ("/parse/streams", test_streams);
+  g_test_add_func ("/parse/stream-faults", test_stream_faults);
   g_test_add_func ("/parse/too-many-nodes", test_too_many_nodes);
   return g_test_run ();
 }

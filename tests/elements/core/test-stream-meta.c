@@ -13,6 +13,7 @@ add_metas (GstBuffer *buffer, guint n)
     g_snprintf (meta->stream, sizeof meta->stream, "cam%u", i);
     meta->frame = 100 + i;
     meta->label = (gint32) i;
+    meta->repeat = i / 2;
   }
 }
 
@@ -29,6 +30,7 @@ assert_metas (GstBuffer *buffer, guint n)
     g_assert_cmpstr (meta->stream, ==, stream);
     g_assert_cmpuint (meta->frame, ==, 100 + i);
     g_assert_cmpint (meta->label, ==, (gint32) i);
+    g_assert_cmpuint (meta->repeat, ==, i / 2);
     i++;
   }
   g_assert_cmpuint (i, ==, n);

@@ -87,6 +87,8 @@ note_event (Player *player, GstEvent *event)
   g_ptr_array_add (player->events,
       g_strdup_printf ("%s %s: %s", gst_structure_get_string (s, "event"),
           gst_structure_get_string (s, "stream"), gst_structure_get_string (s, "reason")));
+  g_array_append_val (player->event_after, player->seen->len);
+  g_cond_broadcast (&player->more);
   g_mutex_unlock (&player->lock);
 }
 
@@ -122,6 +124,7 @@ player_new (const char *launch, ...)
   player->seen = g_array_new (FALSE, FALSE, sizeof (Seen));
   g_array_set_clear_func (player->seen, seen_clear);
   player->events = g_ptr_array_new_with_free_func (g_free);
+  player->event_after = g_array_new (FALSE, FALSE, sizeof (guint));
   player->warnings = g_ptr_array_new_with_free_func (g_free);
   gst_pad_add_probe (player->sink_pad,
       GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_data, player, NULL);
@@ -189,6 +192,7 @@ player_free (Player *player)
   assert_no_leak (player);
   g_array_unref (player->seen);
   g_ptr_array_unref (player->events);
+  g_array_unref (player->event_after);
   g_ptr_array_unref (player->warnings);
   g_free (player->error);
   g_cond_clear (&player->more);
@@ -229,6 +233,18 @@ player_wait (Player *player, GstMessageType types)
       return GST_MESSAGE_TYPE (message);
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
       g_error ("unexpected error: %s", player->error);
+  }
+}
+
+void
+player_read_bus (Player *player)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (player->pipeline);
+  GstMessage *message;
+
+  while ((message = gst_bus_pop (bus))) {
+    note_message (player, message);
+    gst_message_unref (message);
   }
 }
 
@@ -280,6 +296,75 @@ player_wait_frames (Player *player, const char *stream, guint n)
           stream ? stream : "all streams", PLAYER_LIMIT_S);
   }
   g_mutex_unlock (&player->lock);
+}
+
+static guint
+count_events_locked (Player *player, const char *prefix)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < player->events->len; i++)
+    n += g_str_has_prefix (g_ptr_array_index (player->events, i), prefix);
+  return n;
+}
+
+guint
+player_count_events (Player *player, const char *prefix)
+{
+  guint n;
+
+  g_mutex_lock (&player->lock);
+  n = count_events_locked (player, prefix);
+  g_mutex_unlock (&player->lock);
+  return n;
+}
+
+void
+player_wait_events (Player *player, const char *prefix, guint n)
+{
+  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+
+  g_mutex_lock (&player->lock);
+  while (count_events_locked (player, prefix) < n) {
+    if (!g_cond_wait_until (&player->more, &player->lock, end))
+      g_error ("only %u of %u events \"%s\" within %d s", count_events_locked (player, prefix), n,
+          prefix, PLAYER_LIMIT_S);
+  }
+  g_mutex_unlock (&player->lock);
+}
+
+GstStructure *
+player_stats (Player *player, const char *stream)
+{
+  g_autoptr (GstStructure) stats = NULL, streams = NULL;
+  GstStructure *one = NULL;
+
+  g_object_get (player->source, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get (stats, "streams", GST_TYPE_STRUCTURE, &streams, NULL));
+  gst_structure_get (streams, stream, GST_TYPE_STRUCTURE, &one, NULL);
+  return one;
+}
+
+const char *
+player_state (Player *player, const char *stream)
+{
+  g_autoptr (GstStructure) one = player_stats (player, stream);
+
+  return one ? g_intern_string (gst_structure_get_string (one, "state")) : "gone";
+}
+
+/* States have no event of their own. */
+void
+player_wait_state (Player *player, const char *stream, const char *state)
+{
+  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+
+  while (!g_str_equal (player_state (player, stream), state)) {
+    if (g_get_monotonic_time () > end)
+      g_error ("%s is %s, not %s, after %d s", stream, player_state (player, stream), state,
+          PLAYER_LIMIT_S);
+    g_usleep (5000);
+  }
 }
 
 Seen *

@@ -25,6 +25,7 @@ typedef struct {
   GCond more;
   GArray *seen;        /* of Seen */
   GPtrArray *events;   /* "stream-up door: reason" */
+  GArray *event_after; /* guint: frames seen before each */
   GPtrArray *warnings; /* texts; read from the bus */
   char *error;         /* text, or NULL */
 } Player;
@@ -38,6 +39,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Player, player_free)
 /* Waits for a message of @types and returns its type; keeps the texts of warnings and errors. */
 GstMessageType player_wait (Player *player, GstMessageType types);
 
+/* Reads what is on the bus, as an application would: messages hold on to who sent them. */
+void player_read_bus (Player *player);
+
 /* PLAYING, and waits for EOS or ERROR. */
 GstMessageType player_run (Player *player);
 
@@ -45,6 +49,17 @@ void player_set_state (Player *player, GstState state);
 
 /* Waits until @n frames of @stream (NULL: of any) have arrived. */
 void player_wait_frames (Player *player, const char *stream, guint n);
+
+/* Waits until @n events have come that begin with @prefix ("stream-up cam"). */
+void player_wait_events (Player *player, const char *prefix, guint n);
+
+/* Counts them. */
+guint player_count_events (Player *player, const char *prefix);
+
+/* The stats of @stream, waited for. */
+GstStructure *player_stats (Player *player, const char *stream);
+const char *player_state (Player *player, const char *stream);
+void player_wait_state (Player *player, const char *stream, const char *state);
 
 guint player_count (Player *player, const char *stream);
 Seen *player_nth (Player *player, guint n);

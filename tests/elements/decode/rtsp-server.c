@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Serves one H.264 MP4 file at rtsp://127.0.0.1:PORT/clip and prints PORT; for test-rtsp, which
- * kills it. */
+/* Serves an H.264 MP4 file, or what a launch line in brackets gives, at rtsp://127.0.0.1:PORT/clip
+ * and prints PORT; for test-rtsp and test-reconnect, which stop and kill it. */
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -17,17 +17,20 @@ main (int argc, char **argv)
 
   prctl (PR_SET_PDEATHSIG, SIGKILL); /* never outlive the test */
   gst_init (&argc, &argv);
-  if (argc != 2) {
-    g_printerr ("usage: rtsp-server FILE.mp4\n");
+  if (argc < 2 || argc > 3) {
+    g_printerr ("usage: rtsp-server FILE.mp4|\"( LAUNCH )\" [PORT]\n");
     return 2;
   }
   loop = g_main_loop_new (NULL, FALSE);
   server = gst_rtsp_server_new ();
   gst_rtsp_server_set_address (server, "127.0.0.1");
-  gst_rtsp_server_set_service (server, "0");
-  launch = g_strdup_printf ("( filesrc location=%s ! qtdemux ! h264parse ! "
-                            "rtph264pay name=pay0 pt=96 config-interval=-1 )",
-      argv[1]);
+  gst_rtsp_server_set_service (server, argc > 2 ? argv[2] : "0");
+  if (argv[1][0] == '(')
+    launch = g_strdup (argv[1]);
+  else
+    launch = g_strdup_printf ("( filesrc location=%s ! qtdemux ! h264parse ! "
+                              "rtph264pay name=pay0 pt=96 config-interval=-1 )",
+        argv[1]);
   factory = gst_rtsp_media_factory_new ();
   gst_rtsp_media_factory_set_launch (factory, launch);
   mounts = gst_rtsp_server_get_mount_points (server);

@@ -1,61 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include <gio/gio.h>
 #include <seed/ledger.h>
 
 #include "player.h"
+#include "server.h"
 
 #define MAGNET SEED_TEST_DATA "/media/magnet.ogv"
 #define DEMO SEED_SOURCE_DIR "/graphs/media/demo.mp4"
-
-typedef struct {
-  GSubprocess *process;
-  int port;
-} Server;
-
-static gboolean
-have_server (void)
-{
-  g_autofree char *path = g_build_filename (
-      g_getenv ("SEED_BUILD_DIR"), "tests", "elements", "decode", "rtsp-server", NULL);
-
-  if (g_file_test (path, G_FILE_TEST_IS_EXECUTABLE))
-    return TRUE;
-  g_test_skip ("built without gst-rtsp-server");
-  return FALSE;
-}
-
-static Server
-start_server (const char *clip)
-{
-  g_autofree char *path = g_build_filename (
-      g_getenv ("SEED_BUILD_DIR"), "tests", "elements", "decode", "rtsp-server", NULL);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GDataInputStream) output = NULL;
-  g_autofree char *line = NULL;
-  Server server;
-
-  server.process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, path, clip, NULL);
-  g_assert_no_error (error);
-  output = g_data_input_stream_new (g_subprocess_get_stdout_pipe (server.process));
-  line = g_data_input_stream_read_line (output, NULL, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_nonnull (line);
-  server.port = atoi (line);
-  g_assert_cmpint (server.port, >, 0);
-  return server;
-}
-
-static void
-kill_server (Server *server)
-{
-  if (!server->process)
-    return;
-  g_subprocess_force_exit (server->process);
-  g_assert_true (g_subprocess_wait (server->process, NULL, NULL));
-  g_clear_object (&server->process);
-}
 
 static void
 assert_live (Player *player)
@@ -74,10 +26,11 @@ assert_live (Player *player)
 static void
 lose_camera (const char *scheme)
 {
-  Server server = start_server (DEMO);
+  Server server = server_start (DEMO, 0);
   g_autofree char *uri = gst_filename_to_uri (MAGNET, NULL);
   g_autoptr (Player) player = player_new (
-      "seeddecode name=d streams=\"stream, id=cam, uri=(string)\\\"%s://127.0.0.1:%d/clip\\\"; "
+      "seeddecode name=d streams=\"stream, id=cam, uri=(string)\\\"%s://127.0.0.1:%d/clip\\\", "
+      "reconnect=false; "
       "stream, id=file, uri=(string)\\\"%s\\\", loop=true\" ! fakesink name=sink sync=false",
       scheme, server.port, uri);
   guint n;
@@ -88,7 +41,7 @@ lose_camera (const char *scheme)
   player_wait_frames (player, "cam", 15);
   assert_live (player);
 
-  kill_server (&server);
+  server_kill (&server);
   player_wait (player, GST_MESSAGE_WARNING);
   g_assert_true (player_has (player->warnings, "d: stream \"cam\" failed: ", NULL));
   g_assert_true (player_has (player->warnings, "other streams go on", NULL));
@@ -108,14 +61,14 @@ lose_camera (const char *scheme)
 static void
 test_udp (void)
 {
-  if (have_server ())
+  if (server_is_there ())
     lose_camera ("rtsp");
 }
 
 static void
 test_tcp (void)
 {
-  if (have_server ())
+  if (server_is_there ())
     lose_camera ("rtspt");
 }
 
@@ -126,13 +79,14 @@ test_nobody (void)
   g_autoptr (Player) player = NULL;
   Server server;
 
-  if (!have_server ())
+  if (!server_is_there ())
     return;
-  server = start_server (DEMO); /* a port that is free again once its owner is gone */
-  player = player_new (
-      "seeddecode name=d stream=cam uri=rtsp://user:secret@127.0.0.1:%d/clip ! fakesink name=sink",
-      server.port);
-  kill_server (&server);
+  server = server_start (DEMO, 0); /* a port that is free again once its owner is gone */
+  player =
+      player_new ("seeddecode name=d streams=\"stream, id=cam, reconnect=false, "
+                  "uri=(string)\\\"rtsp://user:secret@127.0.0.1:%d/clip\\\"\" ! fakesink name=sink",
+          server.port);
+  server_kill (&server);
   g_assert_cmpint (player_run (player), ==, GST_MESSAGE_ERROR);
   g_assert_nonnull (strstr (player->error, "stream \"cam\": "));
   g_assert_nonnull (strstr (player->error, "check that the other end is up"));
@@ -145,15 +99,15 @@ test_wrong_path (void)
   g_autoptr (Player) player = NULL;
   Server server;
 
-  if (!have_server ())
+  if (!server_is_there ())
     return;
-  server = start_server (DEMO);
-  player =
-      player_new ("seeddecode name=d stream=cam uri=rtsp://127.0.0.1:%d/other ! fakesink name=sink",
-          server.port);
+  server = server_start (DEMO, 0);
+  player = player_new ("seeddecode name=d streams=\"stream, id=cam, reconnect=false, "
+                       "uri=(string)\\\"rtsp://127.0.0.1:%d/other\\\"\" ! fakesink name=sink",
+      server.port);
   g_assert_cmpint (player_run (player), ==, GST_MESSAGE_ERROR);
   g_assert_nonnull (strstr (player->error, "stream \"cam\": "));
-  kill_server (&server);
+  server_kill (&server);
 }
 
 /* Stopped while the connection is being made, and while frames come. */
@@ -162,9 +116,9 @@ test_stop (void)
 {
   Server server;
 
-  if (!have_server ())
+  if (!server_is_there ())
     return;
-  server = start_server (DEMO);
+  server = server_start (DEMO, 0);
   for (guint i = 0; i < 4; i++) {
     g_autoptr (Player) player = player_new (
         "seeddecode name=d uri=rtsp://127.0.0.1:%d/clip ! fakesink name=sink", server.port);
@@ -172,7 +126,7 @@ test_stop (void)
     player_set_state (player, GST_STATE_PLAYING);
     player_wait_frames (player, NULL, 2 * i);
   }
-  kill_server (&server);
+  server_kill (&server);
 }
 
 int

@@ -65,6 +65,14 @@ static const struct {
   { "stream, id=a, uri=b, max-fps=", { "\"a\"", "max-fps" } },
   { "stream, id=a, uri=b, passes=0", { "\"a\"", "passes", "0" } },
   { "stream, id=a, uri=b, loop=maybe", { "\"a\"", "loop", "maybe" } },
+  { "stream, id=a, uri=b, reconnect=perhaps", { "\"a\"", "reconnect", "perhaps" } },
+  { "stream, id=a, uri=b, live=2", { "\"a\"", "live", "2" } },
+  { "stream, id=a, uri=b, retry-min-ms=9", { "\"a\"", "retry-min-ms", "10 to 3600000" } },
+  { "stream, id=a, uri=b, retry-max-ms=1h", { "\"a\"", "retry-max-ms", "1h" } },
+  { "stream, id=a, uri=b, stall-ms=-1", { "\"a\"", "stall-ms", "-1" } },
+  { "stream, id=a, uri=b, connect-ms=3600001", { "\"a\"", "connect-ms", "3600001" } },
+  { "stream, id=a, uri=b, stall-ms=(double)5", { "\"a\"", "stall-ms", "double" } },
+  { "stream, id=a, uri=b, retry-min-ms=300, retry-max-ms=200", { "\"a\"", "more than" } },
   { "stream, id=a, uri=b, id=c", { "\"a\"", "id", "twice" } },
   { "stream, id=a, uri=b; stream, id=a, uri=c", { "stream 2", "\"a\"", "differ" } },
   { "stream, id=Door, uri=b", { "stream 1", "Door", "a-z" } },
@@ -144,6 +152,62 @@ test_survives_damage (void)
   }
 }
 
+static SeedStreamPolicy
+policy_of (const char *fields)
+{
+  g_autofree char *text = g_strdup_printf ("stream, id=a, %s", fields);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) specs = seed_stream_specs_parse (text, &error);
+  SeedStreamPolicy policy;
+
+  g_assert_no_error (error);
+  seed_stream_spec_get_policy (nth (specs, 0), &policy);
+  return policy;
+}
+
+static void
+assert_policy (
+    const char *fields, gboolean reconnect, gint64 min, gint64 max, gint64 stall, gint64 connect)
+{
+  SeedStreamPolicy policy = policy_of (fields);
+
+  g_test_message ("%s", fields);
+  g_assert_cmpint (policy.reconnect, ==, reconnect);
+  g_assert_cmpint (policy.retry_min_ms, ==, min);
+  g_assert_cmpint (policy.retry_max_ms, ==, max);
+  g_assert_cmpint (policy.stall_ms, ==, stall);
+  g_assert_cmpint (policy.connect_ms, ==, connect);
+}
+
+static void
+test_policies (void)
+{
+  assert_policy ("uri=rtsp://127.0.0.1/a", TRUE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=http://127.0.0.1/a", TRUE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=v4l2:///dev/video0", TRUE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=file:///a.mp4", FALSE, 500, 2000, 0, 0);
+  assert_policy ("uri=gopher://a", FALSE, 500, 2000, 0, 0);
+  assert_policy ("uri=file:///a.mp4, reconnect=true", TRUE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=file:///a.ts, live=true", TRUE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=rtsp://a/a, reconnect=(boolean)false", FALSE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=rtsp://a/a, live=false", TRUE, 500, 2000, 5000, 10000);
+  assert_policy ("uri=rtsp://a/a, retry-min-ms=4000", TRUE, 4000, 4000, 5000, 10000);
+  assert_policy ("uri=rtsp://a/a, retry-max-ms=(uint)100", TRUE, 100, 100, 5000, 10000);
+  assert_policy ("uri=rtsp://a/a, retry-min-ms=20, retry-max-ms=90, stall-ms=0, connect-ms=0", TRUE,
+      20, 90, 0, 0);
+  assert_policy ("uri=file:///a.mp4, stall-ms=700", FALSE, 500, 2000, 700, 0);
+}
+
+static void
+test_remote_uris (void)
+{
+  g_assert_true (seed_uri_is_remote ("rtsp://127.0.0.1/a"));
+  g_assert_true (seed_uri_is_remote ("HTTPS://127.0.0.1/a"));
+  g_assert_false (seed_uri_is_remote ("file:///a"));
+  g_assert_false (seed_uri_is_remote ("httpx://a"));
+  g_assert_false (seed_uri_is_remote (NULL));
+}
+
 static void
 test_live_uris (void)
 {
@@ -170,6 +234,8 @@ main (int argc, char **argv)
   g_test_add_func ("/streams/refuses", test_refuses);
   g_test_add_func ("/streams/limits", test_limits);
   g_test_add_func ("/streams/survives-damage", test_survives_damage);
+  g_test_add_func ("/streams/policies", test_policies);
   g_test_add_func ("/uri/live", test_live_uris);
+  g_test_add_func ("/uri/remote", test_remote_uris);
   return g_test_run ();
 }

@@ -47,6 +47,10 @@ CALL (norm_forward, k->norm_forward (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, 1
                         d->mean + 1, d->rstd + 1))
 CALL (norm_apply,
     k->norm_apply (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, d->mean + 1, d->rstd + 1, d->y + 1))
+CALL (norm_forward_bf16, k->norm_forward_bf16 (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, 1e-3,
+                             d->half + 1, d->mean + 1, d->rstd + 1))
+CALL (norm_apply_bf16, k->norm_apply_bf16 (d->x + 1, ROWS, d->n, d->z, d->z + MAX_N, d->mean + 1,
+                           d->rstd + 1, d->half + 1))
 CALL (norm_backward, k->norm_backward (d->x + 1, ROWS, d->n, d->z, d->mean + 1, d->rstd + 1,
                          d->y + 1, d->v + 1, d->z + MAX_N, d->z + 2 * MAX_N))
 CALL (softmax, k->softmax (d->x + 1, ROWS, d->n, 0.7f))
@@ -80,6 +84,8 @@ CALL (sinkhorn, k->sinkhorn (d->x + 1, ROWS, d->n, 0.5f, 3, d->z + 1))
 static const Kernel kernels[] = {
   { "norm_forward", TRUE, 1, call_norm_forward },
   { "norm_apply", TRUE, 1, call_norm_apply },
+  { "norm_forward_bf16", TRUE, 1, call_norm_forward_bf16 },
+  { "norm_apply_bf16", TRUE, 1, call_norm_apply_bf16 },
   { "norm_backward", TRUE, 1, call_norm_backward },
   { "softmax", TRUE, 1, call_softmax },
   { "softmax_backward", TRUE, 1, call_softmax_backward },
@@ -130,6 +136,18 @@ draw (Data *d, guint n, guint64 seed)
   }
 }
 
+/* What is rounded after a fused product may fall on the other side. */
+static void
+assert_halves (const Kernel *kernel, SeedBf16 got, SeedBf16 expected)
+{
+  float y = seed_bf16_to_float (expected);
+
+  if (kernel->call == call_norm_forward_bf16 || kernel->call == call_norm_apply_bf16)
+    g_assert_cmpfloat (fabsf (seed_bf16_to_float (got) - y), <=, fabsf (y) / 128 + 1e-5f);
+  else
+    g_assert_cmpint (abs ((int) got - (int) expected), <=, kernel->call == call_words_bf16 ? 1 : 0);
+}
+
 /* Pointwise, relative for large values, absolute for small; where there are sums in a row, relative
  * to the largest value. */
 static void
@@ -178,8 +196,7 @@ compare (const Kernel *kernel, const SeedKernels *table, guint n)
 #undef UNTOUCHED
   g_assert_cmpfloat (fabs (got->sum - expected->sum), <=, 1e-12 * expected->sum);
   for (guint i = 0; i < G_N_ELEMENTS (got->half); i++)
-    g_assert_cmpint (abs ((int) got->half[i] - (int) expected->half[i]), <=,
-        kernel->call == call_words_bf16 ? 1 : 0); /* a fused product may fall on the other side */
+    assert_halves (kernel, got->half[i], expected->half[i]);
 }
 
 static void
@@ -447,6 +464,49 @@ add_kernel_tests (void)
   }
 }
 
+/* Every bfloat16 there is, through an activation and its slope, beside float32 from the reference.
+ */
+static void
+check_activation_bf16 (const SeedKernels *k, guint kind)
+{
+  enum { ALL = 65536 };
+  g_autofree SeedBf16 *x = g_new (SeedBf16, ALL), *y = g_new (SeedBf16, ALL + 1);
+  g_autofree SeedBf16 *again = g_new (SeedBf16, ALL), *slope = g_new (SeedBf16, ALL);
+
+  for (guint i = 0; i < ALL; i++) {
+    x[i] = (SeedBf16) i;
+    slope[i] = seed_bf16_from_float (0.5f);
+  }
+  y[ALL] = 0x5a5a;
+  k->activation_bf16[kind](x, ALL, y);
+  k->activation_backward_bf16[kind](x, ALL, slope, again);
+  g_assert_cmpuint (y[ALL], ==, 0x5a5a);
+  for (guint i = 0; i < ALL; i++) {
+    real z = seed_bf16_to_float (x[i]), half = 0.5f, expected, d;
+
+    if (isnan (z)) {
+      g_assert_true (isnan (seed_bf16_to_float (y[i])));
+      g_assert_true (isnan (seed_bf16_to_float (again[i])));
+      g_assert_true (isnan (seed_bf16_to_float (slope[i])));
+    } else if (fabsf (z) < 1e18f) { /* whose square is a number */
+      seed_kernels_reference ()->activation_backward[kind](&z, &half, 1, &d, &expected);
+      g_assert_cmpfloat (
+          fabsf (seed_bf16_to_float (y[i]) - expected), <=, 4e-3f * fabsf (expected) + 1e-4f);
+      g_assert_cmpfloat (
+          fabsf (seed_bf16_to_float (again[i]) - expected), <=, 4e-3f * fabsf (expected) + 1e-4f);
+      g_assert_cmpfloat (fabsf (seed_bf16_to_float (slope[i]) - d), <=, 4e-3f * fabsf (d) + 1e-4f);
+    }
+  }
+}
+
+static void
+test_activations_bf16 (void)
+{
+  for (guint level = 0; level <= seed_cpu_best_level (); level++)
+    for (guint kind = 0; kind < SEED_N_ACTIVATIONS; kind++)
+      check_activation_bf16 (seed_kernels_for ((SeedCpuLevel) level), kind);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -454,6 +514,7 @@ main (int argc, char **argv)
   add_kernel_tests ();
   g_test_add_func ("/nn/kernels-tables/cut-rows", test_cut_rows);
   g_test_add_func ("/nn/kernels-tables/bf16", test_bf16);
+  g_test_add_func ("/nn/kernels-tables/activations-bf16", test_activations_bf16);
   g_test_add_func ("/nn/kernels-tables/not-finite", test_not_finite);
   g_test_add_func ("/nn/kernels-tables/sinkhorn", test_sinkhorn);
   g_test_add_func ("/nn/kernels-tables/sinkhorn-balance", test_sinkhorn_balance);

@@ -260,6 +260,56 @@ test_session_limits (Fixture *fixture, gconstpointer unused)
   g_assert_cmpuint (seed_session_memory_bytes (session), >, 0);
 }
 
+/* Bytes of the process that no file stands behind. */
+static gsize
+anonymous_memory (void)
+{
+  g_autofree char *status = NULL;
+  const char *line;
+
+  g_assert_true (g_file_get_contents ("/proc/self/status", &status, NULL, NULL));
+  line = strstr (status, "RssAnon:");
+  g_assert_nonnull (line);
+  return g_ascii_strtoull (line + strlen ("RssAnon:"), NULL, 10) << 10;
+}
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define HAVE_SANITIZER 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAVE_SANITIZER 1
+#endif
+#endif
+
+/* What --check prints is what the process takes. */
+static void
+test_memory (Fixture *fixture, gconstpointer unused)
+{
+#ifdef HAVE_SANITIZER
+  g_test_skip ("a sanitizer has memory of its own");
+#else
+  g_autoptr (SeedModel) model = NULL;
+  g_autoptr (SeedSession) session = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = g_build_filename (fixture->parent, "large", NULL);
+  gsize before, loaded, ready, said;
+
+  make_model (folder, "--dim 256 --depth 12 --heads 4 --image-size 128 --patch-size 16");
+  before = anonymous_memory ();
+  model = load (folder);
+  loaded = anonymous_memory ();
+  session = seed_session_new (model, 16, &error);
+  g_assert_no_error (error);
+  ready = anonymous_memory ();
+
+  said = seed_model_get_info (model)->memory_bytes;
+  g_assert_cmpuint (said, >, 32 << 20);
+  g_assert_cmpfloat (fabs ((double) (loaded - before) / (double) said - 1), <, 0.1);
+  said = seed_session_memory_bytes (session);
+  g_assert_cmpfloat (fabs ((double) (ready - loaded) / (double) said - 1), <, 0.1);
+#endif
+}
+
 /* The folded, packed way gives what the checkpoint's own values and normalisation give. */
 static void
 test_run_matches_forward (Fixture *fixture, gconstpointer unused)
@@ -550,6 +600,7 @@ main (int argc, char **argv)
   TEST ("unmapped", test_unmapped);
   TEST ("load-fails", test_load_fails);
   TEST ("session-limits", test_session_limits);
+  TEST ("memory", test_memory);
   TEST ("run-matches-forward", test_run_matches_forward);
   TEST ("run-outputs-optional", test_run_outputs_optional);
   for (guint i = 0; i < G_N_ELEMENTS (references); i++) {

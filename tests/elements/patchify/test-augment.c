@@ -162,6 +162,28 @@ test_pixel_aspect (void)
   }
 }
 
+/* The same frame once more: other views, each time, and the first is as if nothing had come. */
+static void
+test_repeats (void)
+{
+  SeedBox region = { 0, 0, 640, 480 };
+  SeedAugment first, drawn[64];
+
+  g_assert_cmpuint (seed_augment_repeat_seed (9, 0), ==, 9);
+  seed_augment_draw (&first, 9, "cam", 4, 0, &region, 1.0);
+  for (guint n = 0; n < G_N_ELEMENTS (drawn); n++) {
+    SeedAugment again;
+
+    seed_augment_draw (&drawn[n], seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0);
+    seed_augment_draw (&again, seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0);
+    g_assert_cmpmem (&drawn[n].crop, sizeof (SeedBox), &again.crop, sizeof (SeedBox));
+    for (guint m = 0; m < n; m++)
+      g_assert_false (drawn[m].crop.x0 == drawn[n].crop.x0 && drawn[m].crop.x1 == drawn[n].crop.x1);
+  }
+  g_assert_cmpmem (&first.crop, sizeof (SeedBox), &drawn[0].crop, sizeof (SeedBox));
+  g_assert_cmpuint (seed_augment_repeat_seed (9, 1), !=, seed_augment_repeat_seed (10, 1));
+}
+
 static void
 test_flip (void)
 {
@@ -302,6 +324,7 @@ main (int argc, char **argv)
   g_test_add_func ("/augment/crops", test_crops);
   g_test_add_func ("/augment/pixel-aspect", test_pixel_aspect);
   g_test_add_func ("/augment/flip", test_flip);
+  g_test_add_func ("/augment/repeats", test_repeats);
   g_test_add_func ("/augment/colour", test_colour);
   g_test_add_func ("/augment/hue", test_hue);
   g_test_add_func ("/augment/grey", test_grey_has_no_colour);

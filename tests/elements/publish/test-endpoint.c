@@ -32,7 +32,25 @@ test_addresses (void)
     { "tcp://127.0.0.1.example:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
     { "tcp://[::]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
     { "tcp://[::ffff:127.0.0.1]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
-    { "tcp://eth0:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://eth0:5570", FALSE, NULL, SEED_ERROR_INVALID, "server-key" },
+    { "tcp://lo:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://[*]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://:::5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://[::1%lo]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://[::ffff:0.0.0.0]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://[::127.0.0.1]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://[fe80::1]:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://[0:0:0:0:0:0:0:1]:5570", FALSE, "tcp://[0:0:0:0:0:0:0:1]:5570", 0, NULL },
+    { "tcp://0:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://127.1:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://0x7f000001:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://2130706433:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://127.0.0.1;0.0.0.0:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://0.0.0.0:1;127.0.0.1:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://localhost.:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://LOCALHOST:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp:// 127.0.0.1:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
+    { "tcp://example.com:5570", FALSE, NULL, SEED_ERROR_INVALID, "insecure: true" },
     { "tcp://127.0.0.1", FALSE, NULL, SEED_ERROR_INVALID, "ADDRESS:PORT" },
     { "tcp://127.0.0.1:", FALSE, NULL, SEED_ERROR_INVALID, "ADDRESS:PORT" },
     { "tcp://127.0.0.1:65536", FALSE, NULL, SEED_ERROR_INVALID, "ADDRESS:PORT" },
@@ -63,7 +81,7 @@ test_addresses (void)
 static SeedPublisher *
 publisher_on (const char *endpoint, GError **error)
 {
-  const SeedPublisherConfig config = { endpoint, FALSE, 10, 0 };
+  const SeedPublisherConfig config = { .endpoint = endpoint, .hwm = 10 };
 
   return seed_publisher_new (&config, error);
 }

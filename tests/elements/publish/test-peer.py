@@ -322,6 +322,67 @@ def test_tail_types():
         assert tensor["values"] == expected.get(dtype, values), tensor
 
 
+HISTOGRAM = ("histogram", [256], [0.0] * 17 + [0.25] + [0.003] * 238)
+GOOD_KINDS = [
+    ("anchors", [HISTOGRAM], {}, "239 of 256 anchors, most of 17 (0.25)"),
+    ("anchors", [HISTOGRAM, ("heatmaps", [2, 3, 3], [0.5] * 18)], {"grid": 3, "entropy": 5}, "239 of 256 anchors"),
+    ("labels", [], {"labels": [{"label": 3, "name": "cat", "score": 0.5}, {"label": 1}]}, "2 labels, first cat (0.5)"),
+    ("labels", [], {"labels": [{"label": 3}], "set": "pets"}, "1 labels, first 3"),
+    ("labels", [], {"labels": []}, "no labels"),
+    ("neighbours", [], {"space": "s", "neighbours": [{"id": "a/1", "score": 1}]}, "1 neighbours, first a/1 (1)"),
+    ("neighbours", [], {"space": "s", "neighbours": [{"id": "a", "score": 0.9, "stream": "door", "frame": 0}]}, "(0.9)"),
+    ("grounding", [], {"query": "a dog", "spans": [{"start_ns": 0, "end_ns": 1500000000, "score": 0.25}]},
+     "\"a dog\": 0.000 s to 1.500 s (0.25)"),
+    ("grounding", [], {"query": "a dog", "spans": []}, "nowhere"),
+] + [("event", [], {"event": name, "reason": "r", "id": 1, "score": 0.5}, None) for name in (
+    "scene-cut", "novelty", "near-duplicate", "stream-up", "stream-down", "promoted", "rolled-back", "alarm")]
+BAD_KINDS = [
+    ("anchors", [], {}), ("anchors", [("histogram", [255], [0.0] * 255)], {}),
+    ("anchors", [("heatmaps", [1, 1, 1], [0.0])], {}), ("anchors", [HISTOGRAM, ("maps", [1, 1, 1], [0.0])], {}),
+    ("anchors", [HISTOGRAM, ("heatmaps", [2, 2], [0.0] * 4)], {}), ("anchors", [HISTOGRAM], {"grid": -1}),
+    ("labels", [], {}), ("labels", [], {"labels": [3]}), ("labels", [], {"labels": [{"score": 1}]}),
+    ("labels", [], {"labels": [{"label": "3"}]}), ("labels", [("x", [1], [0.0])], {"labels": []}),
+    ("neighbours", [], {"space": "s"}), ("neighbours", [], {"space": "s", "neighbours": [{"id": "a"}]}),
+    ("neighbours", [], {"neighbours": []}), ("neighbours", [], {"space": "s", "neighbours": [{"id": 1, "score": 1}]}),
+    ("grounding", [], {"query": "q"}), ("grounding", [], {"query": "q", "spans": [{"start_ns": 0, "end_ns": 1}]}),
+    ("grounding", [], {"query": 1, "spans": []}), ("event", [], {}), ("event", [], {"event": "fire"}),
+    ("event", [], {"event": "alarm", "id": -1}), ("event", [("x", [1], [0.0])], {"event": "alarm"}),
+    ("tokens", [("tokens", [4, 2], [0.0] * 8)], {"space": "s"}), ("embedding", [], {"space": "s"}),
+]
+
+
+def kind_message(seq, kind, tensors, data):
+    header = {"v": 1, "seq": seq, "graph": "g", "node": "n", "stream": "-", "kind": kind, "frame": None, "pts_ns": None,
+              "capture_ns": None, "publish_ns": 1, "model": None, "data": data,
+              "tensors": [{"name": name, "dtype": "float32", "shape": shape, "part": 2 + i}
+                          for i, (name, shape, _) in enumerate(tensors)]}
+    return header, [f"g/-/{kind}/n/".encode(), json.dumps(header).encode()] + [
+        struct.pack(f"<{len(values)}f", *values) for _, _, values in tensors]
+
+
+def test_kinds():
+    """What each kind promises: the schema and the program agree, and the program has words for it."""
+    cases = [(*case, True) for case in GOOD_KINDS] + [(*case, None, False) for case in BAD_KINDS]
+    context = zmq.Context()
+    socket = context.socket(zmq.XPUB)
+    socket.rcvtimeo = LIMIT * 1000
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    process = tail("--connect", f"tcp://127.0.0.1:{port}", "--count", str(len(cases)))
+    socket.recv()
+    for seq, (kind, tensors, data, _, good) in enumerate(cases):
+        header, parts = kind_message(seq, kind, tensors, data)
+        assert VALIDATOR.is_valid(header) == good, (kind, data)
+        socket.send_multipart(parts)
+    out, err = process.communicate(timeout=LIMIT)
+    context.destroy(0)
+    complaints = [line for line in err.splitlines() if "were lost" not in line]
+    lines = [json.loads(text) for text in out.splitlines()]
+    assert len(lines) == len(cases) and len(complaints) == len(BAD_KINDS), complaints
+    for line, (kind, _, data, summary, good) in zip(lines, cases):
+        assert line["kind"] == kind and line["data"] == data
+        assert (summary or "") in line.get("summary", "") and ("summary" in line) == (summary is not None), line
+
+
 def run(*arguments):
     return subprocess.run([SEEDCTL, *arguments], timeout=LIMIT, capture_output=True, text=True)
 

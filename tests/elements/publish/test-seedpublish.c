@@ -226,6 +226,8 @@ test_bad_input (void)
     { "application/x-seed-report,kind=train,node=n", "{\"a\":NaN}", "report:1:6" },
     { "application/x-seed-report,kind=train,node=n", "[1]", "one JSON object" },
     { "application/x-seed-report,kind=train,node=n", "", "report:1:1" },
+    { "application/x-seed-report,kind=anchors,node=n", "{}", "histogram" },
+    { "application/x-seed-report,kind=labels,node=n", "{\"labels\":[1]}", "data.labels" },
     { FEATURES (8, 0, 0), "1234567", "summary" },
   };
 
@@ -237,7 +239,7 @@ test_bad_input (void)
     g_assert_cmpint (gst_harness_push (publish.h, new_report (bad[i].text)), ==, GST_FLOW_ERROR);
     text = pop_text (publish.bus, GST_MESSAGE_ERROR, 0);
     g_assert_nonnull (text);
-    if (i < 3)
+    if (i < 5)
       g_assert_nonnull (strstr (text, bad[i].error));
     g_assert_cmpuint (get_entry (publish.element, "-").dropped[SEED_DROP_ERROR], ==, 1);
     assert_accounts (&publish, "-", 1, 0);
@@ -606,8 +608,16 @@ test_slow_subscriber (void)
     g_clear_pointer (&health, received_free);
     health = peer_receive (watch, LIMIT_MS);
     g_assert_nonnull (health);
+    /* the first one may be older than the watcher's connection */
   } while (
-      json_object_get_int_member (health->result.data, "dropped_queue_full") < (gint64) dropped);
+      json_object_get_int_member (health->result.data, "dropped_queue_full") < (gint64) dropped ||
+      json_object_get_int_member (
+          json_object_get_object_member (health->result.data, "subscribers"), "connections") < 2);
+
+  g_assert_cmpint (json_object_get_int_member (
+                       json_object_get_object_member (health->result.data, "dropped_topics"),
+                       "lobby/cam0/embedding/student/"),
+      ==, json_object_get_int_member (health->result.data, "dropped_queue_full"));
 
   /* what was queued arrives, and the numbers tell what was not */
   for (guint64 expected = 0; expected < pushed - dropped; expected++) {

@@ -199,6 +199,42 @@ test_loopback_report (void)
   gst_harness_teardown (publish);
 }
 
+/* A report with tensors: the JSON is the first memory, the tensors the others. */
+static void
+test_loopback_anchors (void)
+{
+  g_autofree char *bound = NULL;
+  GstHarness *publish = publish_start ("tcp://127.0.0.1:*",
+      "application/x-seed-report,kind=anchors,node=learn,per-stream=true", "wait-subscribers=1",
+      &bound);
+  Subscribe subscribe;
+
+  subscribe_start (&subscribe, bound, "kind=anchors");
+  for (guint maps = 0; maps < 2; maps++) {
+    GstBuffer *buffer = new_features (1, 7, 256, maps ? 3 * 4 * 4 : 0);
+    GstMapInfo map;
+
+    gst_buffer_prepend_memory (buffer, gst_memory_new_wrapped (GST_MEMORY_FLAG_READONLY,
+                                           (gpointer) "{\"grid\":4}", 10, 0, 10, NULL, NULL));
+    g_assert_cmpint (gst_harness_push (publish, buffer), ==, GST_FLOW_OK);
+    buffer = gst_harness_pull (subscribe.h);
+    g_assert_nonnull (buffer);
+    g_assert_cmpuint (gst_buffer_n_memory (buffer), ==, 2 + maps);
+    gst_buffer_map_range (buffer, 0, 1, &map, GST_MAP_READ);
+    g_assert_cmpmem (map.data, map.size, "{\"grid\":4}", 10);
+    gst_buffer_unmap (buffer, &map);
+    for (guint m = 1; m < 2 + maps; m++) {
+      gst_buffer_map_range (buffer, (gint) m, 1, &map, GST_MAP_READ);
+      g_assert_cmpuint (map.size, ==, (m == 1 ? 256 : 48) * sizeof (float));
+      g_assert_cmpfloat (((float *) map.data)[5], ==, feature_value (m == 1 ? 7 : 1007, 5));
+      gst_buffer_unmap (buffer, &map);
+    }
+    gst_buffer_unref (buffer);
+  }
+  subscribe_stop (&subscribe);
+  gst_harness_teardown (publish);
+}
+
 /* A publisher by hand */
 
 typedef struct {
@@ -359,6 +395,48 @@ test_gaps (void)
   g_assert_cmpuint (seed_ledger_entry_in_flight (&entry), ==, 0);
   g_assert_cmpuint (get_stat (subscribe.element, "gaps"), ==, 11);
   g_assert_cmpuint (get_stat (subscribe.element, "repeats"), ==, 1);
+  subscribe_stop (&subscribe);
+  zmq_close (peer.socket);
+}
+
+/* A publisher that comes back: another life, whose numbers begin anew, is no gap and no repeat. */
+static void
+test_restart (void)
+{
+  char subscription[64];
+  Subscribe subscribe;
+  Peer peer;
+
+  peer_publish (&peer, &subscribe, "");
+  peer_send_embedding (&peer, "n", 7, 4);
+  assert_pulled (&subscribe, 7);
+  peer_send_embedding (&peer, "n", 3, 4);  /* older: replayed by somebody, or a repeat */
+  peer_send_embedding (&peer, "m", 50, 4); /* every topic counts for itself */
+  assert_pulled (&subscribe, 50);
+  g_assert_cmpuint (get_stat (subscribe.element, "repeats"), ==, 1);
+  for (guint64 life = 1; life <= 2; life++) {
+    int limit = LIMIT_MS, off = 0;
+
+    g_assert_cmpint (zmq_unbind (peer.socket, peer.endpoint), ==, 0);
+    zmq_setsockopt (peer.socket, ZMQ_LINGER, &off, sizeof off);
+    zmq_close (peer.socket);
+    peer.socket = peer_new (ZMQ_XPUB);
+    zmq_setsockopt (peer.socket, ZMQ_RCVTIMEO, &limit, sizeof limit);
+    while (zmq_bind (peer.socket, peer.endpoint) < 0) /* the old socket goes in the background */
+      g_assert_cmpint (errno, ==, EADDRINUSE);
+    g_assert_cmpint (zmq_recv (peer.socket, subscription, sizeof subscription, 0), >, 0);
+    for (guint64 seq = 0; seq < 3; seq += 2) {
+      SeedTensor tensor = embedding_of (4);
+      g_autoptr (JsonObject) data = space_data ();
+      SeedResult result = new_result ("n", seq, &tensor, data);
+
+      result.publish_ns = 100000 * life + seq;
+      peer_send (&peer, &result);
+      assert_pulled (&subscribe, seq);
+    }
+  }
+  g_assert_cmpuint (get_stat (subscribe.element, "gaps"), ==, 2); /* 1 of each life */
+  g_assert_cmpuint (get_stat (subscribe.element, "malformed"), ==, 0);
   subscribe_stop (&subscribe);
   zmq_close (peer.socket);
 }
@@ -641,9 +719,11 @@ main (int argc, char **argv)
   g_test_add_func ("/subscribe/loopback/inproc", test_loopback_inproc);
   g_test_add_func ("/subscribe/loopback/ipc", test_loopback_ipc);
   g_test_add_func ("/subscribe/loopback/report", test_loopback_report);
+  g_test_add_func ("/subscribe/loopback/anchors", test_loopback_anchors);
   g_test_add_func ("/subscribe/bits", test_bits);
   g_test_add_func ("/subscribe/renegotiation", test_renegotiation);
   g_test_add_func ("/subscribe/gaps", test_gaps);
+  g_test_add_func ("/subscribe/restart", test_restart);
   g_test_add_func ("/subscribe/filter", test_filter);
   g_test_add_func ("/subscribe/unpaired", test_unpaired);
   g_test_add_func ("/subscribe/held", test_held);

@@ -240,7 +240,8 @@ test_settings (void)
   assert_refused ("", "location is not set");
   assert_refused (empty, "no image");
   assert_refused ("location=/nowhere/at-all", "No such file");
-  assert_refused ("location=" IMAGES " labels=colours", "labels \"colours\"");
+  assert_refused ("location=" IMAGES " labels=/nowhere/colours", "colours: No such file");
+  assert_refused ("location=" IMAGES " captions=/nowhere/words", "words: No such file");
   assert_refused ("location=" IMAGES " stream=A", "stream \"A\"");
 }
 

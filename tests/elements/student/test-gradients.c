@@ -172,7 +172,7 @@ net_init (Net *net, guint b)
   };
   seed_params_init (&net->params);
   seed_student_append_params (&net->shape, &net->params);
-  net->student = seed_student_new (&net->shape, &net->params, 2 * b, TRUE, NULL);
+  net->student = seed_student_new (&net->shape, &net->params, 2 * b, TRUE, NULL, NULL);
   g_assert_nonnull (net->student);
   net->values = g_aligned_alloc0 (net->params.total, sizeof (real), 64);
   net->grads = g_aligned_alloc0 (net->params.total, sizeof (real), 64);
@@ -239,6 +239,7 @@ test_whole_network (void)
 
   net_init (&net, 3);
   net_loss (&net, net.d_z);
+  seed_student_d_hidden (net.student);
   seed_student_backward (net.student, net.d_z, net.grads);
   for (guint p = 0; p < net.params.n; p++)
     for (gsize i = 0; i < net.params.items[p].size; i += 1 + net.params.items[p].size / 64)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
@@ -7,6 +6,8 @@
 #include <seed/rng.h>
 #include <seed/stream-meta.h>
 #include <string.h>
+
+#include "remove-tree.h"
 
 #define BATCH 4
 #define SIZE 32
@@ -212,7 +213,7 @@ test_checkpoint_resumes (void)
   g_autofree char *checkpoint = g_build_filename (folder, "ckpt", NULL);
   g_autofree char *half = g_strdup_printf ("seed=3 checkpoint=%s", checkpoint);
   static const char *const files[] = { "config.json", "preprocessor_config.json",
-    "model.safetensors", "state.safetensors" };
+    "model.safetensors", "current/state.safetensors" };
   double straight[6];
   Learner learner;
 
@@ -234,10 +235,9 @@ test_checkpoint_resumes (void)
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
     g_autofree char *path = g_build_filename (checkpoint, files[i], NULL);
 
-    g_assert_cmpint (g_unlink (path), ==, 0);
+    g_assert_true (g_file_test (path, G_FILE_TEST_IS_REGULAR));
   }
-  g_assert_cmpint (g_rmdir (checkpoint), ==, 0);
-  g_assert_cmpint (g_rmdir (folder), ==, 0);
+  remove_tree (folder);
 }
 
 static void
@@ -262,7 +262,8 @@ test_refusals (void)
 {
   assert_fails ("seedstudent name=a ! fakesink", "a: nothing to serve");
   assert_fails ("seedstudent name=a follows=b ! fakesink", "no training student of that name");
-  assert_fails ("seedstudent name=a mode=train ! fakesink", "nothing is linked to the pad target");
+  assert_fails (
+      "seedstudent name=a mode=train ! fakesink", "nothing is linked to the pad target or");
   assert_fails ("seedstudent name=a mode=train size=huge ! fakesink", "unknown size 'huge'");
   assert_fails ("seedstudent name=a model=/nonexistent ! fakesink", "/nonexistent");
 }

@@ -3,6 +3,7 @@
 #include <seed/error.h>
 #include <string.h>
 
+#include "remove-tree.h"
 #include "student/trainer.h"
 
 #define BATCH 8
@@ -14,7 +15,7 @@ tiny_config (void)
   SeedTrainerConfig config;
 
   seed_trainer_config_init (&config);
-  config.shape = (SeedStudentShape){
+  config.learner.shape = (SeedStudentShape){
     .vit = { .image_size = 32,
         .patch_size = 16,
         .dim = 24,
@@ -59,9 +60,10 @@ run (SeedTrainer *trainer, guint64 first, guint n, double *losses)
 
   for (guint i = 0; i < n; i++) {
     make_batch (words, target, first + i);
-    g_assert_true (seed_trainer_step (trainer, words, target, BATCH, &report, NULL));
+    g_assert_true (seed_trainer_step (trainer,
+        &(SeedTrainerBatch){ .b = BATCH, .words = words, .target = target }, &report, NULL));
     g_assert_cmpuint (report.step, ==, first + i + 1);
-    losses[i] = report.loss;
+    losses[i] = report.losses.total;
   }
 }
 
@@ -104,24 +106,11 @@ test_not_finite_changes_nothing (void)
 
   make_batch (words, target, 0);
   target[3] = NAN;
-  g_assert_false (seed_trainer_step (trainer, words, target, BATCH, &report, &error));
+  g_assert_false (seed_trainer_step (trainer,
+      &(SeedTrainerBatch){ .b = BATCH, .words = words, .target = target }, &report, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_NUMERIC);
   g_assert_cmpuint (seed_trainer_get_step (trainer), ==, 0);
   g_assert_cmpmem (seed_trainer_get_ema (trainer), bytes, before, bytes);
-}
-
-static void
-remove_folder (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (folder, name, NULL);
-
-    g_assert_cmpint (remove (path), ==, 0);
-  }
-  g_assert_cmpint (remove (folder), ==, 0);
 }
 
 static void
@@ -135,16 +124,16 @@ test_resume_is_exact (void)
   gboolean resumed = TRUE;
 
   run (straight, 0, 12, expected);
-  g_assert_true (seed_trainer_resume (before, folder, &resumed, NULL));
+  g_assert_true (seed_trainer_resume (before, folder, &resumed, NULL, NULL));
   g_assert_false (resumed);
   run (before, 0, 5, got);
   g_assert_true (seed_trainer_save (before, folder, NULL));
-  g_assert_true (seed_trainer_resume (after, folder, &resumed, NULL));
+  g_assert_true (seed_trainer_resume (after, folder, &resumed, NULL, NULL));
   g_assert_true (resumed);
   g_assert_cmpuint (seed_trainer_get_step (after), ==, 5);
   run (after, 5, 7, got + 5);
   g_assert_cmpmem (got, sizeof got, expected, sizeof expected);
-  remove_folder (folder);
+  remove_tree (folder);
 }
 
 static void
@@ -167,7 +156,7 @@ test_saved_model_starts_another (void)
         params->items[p].size * sizeof (float),
         seed_trainer_get_ema (teacher) + params->items[p].offset,
         params->items[p].size * sizeof (float));
-  remove_folder (folder);
+  remove_tree (folder);
 }
 
 static void
@@ -180,15 +169,15 @@ test_other_size_refused (void)
   g_autoptr (GError) error = NULL;
   gboolean resumed;
 
-  config.shape.vit.depth = 1;
+  config.learner.shape.vit.depth = 1;
   other = seed_trainer_new (&config, NULL);
   g_assert_true (seed_trainer_save (saved, folder, NULL));
-  g_assert_false (seed_trainer_resume (other, folder, &resumed, &error));
+  g_assert_false (seed_trainer_resume (other, folder, &resumed, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_MISMATCH);
   g_clear_error (&error);
   g_assert_false (seed_trainer_load_model (other, folder, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_MISMATCH);
-  remove_folder (folder);
+  remove_tree (folder);
 }
 
 int

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include <seed/pool.h>
+
+#include "anchors/cross.h"
+#include "nn/split.h"
+
+void
+seed_cross_queries (
+    const SeedLayers *layers, const SeedCross *cross, const SeedCrossQueries *queries, guint rows)
+{
+  seed_layers_norm (layers, &cross->layers.norm1, queries->x, rows, queries->normed, queries->mean,
+      queries->rstd);
+  seed_layers_linear (layers, &cross->layers.q, queries->normed, rows, queries->q);
+}
+
+/* What tasks share. */
+typedef struct {
+  const SeedLayers *layers;
+  const SeedCross *cross;
+  const SeedCrossQueries *queries;
+  real *d_x;
+  guint n_tasks;
+} Region;
+
+/* Where one head of one image is. */
+typedef struct {
+  guint d, e; /* widths of a row and of a head */
+  const real *q, *k, *v;
+  gsize rows; /* offset of the head in rows of queries */
+  gsize kv;   /* and in rows of keys */
+  gsize probs;
+  real scale;
+} Head;
+
+static Head
+head_of (const Region *region, guint item)
+{
+  const SeedCross *cross = region->cross;
+  guint d = cross->layers.dim, heads = cross->layers.heads;
+  guint image = item / heads, head = item % heads;
+  Head h = { .d = d, .e = d / heads };
+
+  h.rows = (gsize) image * cross->n_queries * d + (gsize) head * h.e;
+  h.kv = (gsize) image * cross->n_keys * 2 * d + (gsize) head * h.e;
+  h.q = region->queries->q + (region->queries->shared ? (gsize) head * h.e : h.rows);
+  h.k = cross->kv + h.kv;
+  h.v = h.k + d;
+  h.probs = (gsize) item * cross->n_queries * cross->n_keys;
+  h.scale = (real) (1 / sqrt ((double) h.e));
+  return h;
+}
+
+static void
+attend_task (guint item, gpointer data)
+{
+  const Region *region = data;
+  const SeedCross *cross = region->cross;
+  Head h = head_of (region, item);
+  SeedGemm scores = { .transpose_b = TRUE,
+    .m = cross->n_queries,
+    .n = cross->n_keys,
+    .k = h.e,
+    .alpha = 1,
+    .a = h.q,
+    .stride_a = h.d,
+    .b = h.k,
+    .stride_b = 2 * (gsize) h.d,
+    .c = cross->probs + h.probs,
+    .stride_c = cross->n_keys };
+  SeedGemm mix = { .m = cross->n_queries,
+    .n = h.e,
+    .k = cross->n_keys,
+    .alpha = 1,
+    .a = cross->probs + h.probs,
+    .stride_a = cross->n_keys,
+    .b = h.v,
+    .stride_b = 2 * (gsize) h.d,
+    .c = cross->attended + h.rows,
+    .stride_c = h.d };
+
+  region->layers->backend->gemm_serial (&scores);
+  region->layers->kernels->softmax (
+      cross->probs + h.probs, cross->n_queries, cross->n_keys, h.scale);
+  region->layers->backend->gemm_serial (&mix);
+}
+
+/* mid += the queries, which may be the same for every image */
+static void
+residual_task (guint task, gpointer data)
+{
+  const Region *region = data;
+  const SeedCross *cross = region->cross;
+  gsize d = cross->layers.dim;
+  SeedRange rows =
+      seed_split ((gsize) cross->n_images * cross->n_queries, region->n_tasks, task, 1);
+
+  for (gsize r = rows.begin; r < rows.begin + rows.n; r++) {
+    gsize from = region->queries->shared ? r % cross->n_queries : r;
+
+    region->layers->kernels->add (region->queries->x + from * d, d, cross->mid + r * d);
+  }
+}
+
+static void
+add_task (guint task, gpointer data)
+{
+  const Region *region = data;
+  const SeedCross *cross = region->cross;
+  gsize d = cross->layers.dim;
+  SeedRange rows =
+      seed_split ((gsize) cross->n_images * cross->n_queries, region->n_tasks, task, 1);
+
+  region->layers->kernels->add (
+      cross->mid + rows.begin * d, rows.n * d, cross->out + rows.begin * d);
+}
+
+const real *
+seed_cross_forward (const SeedLayers *layers, SeedCross *cross, const SeedCrossQueries *queries,
+    guint n_images, guint n_queries, const real *context, guint n_keys)
+{
+  const SeedCrossLayers *l = &cross->layers;
+  guint rows = n_images * n_queries;
+  Region region = { layers, cross, queries, NULL, seed_layers_tasks (rows) };
+
+  cross->n_images = n_images;
+  cross->n_queries = n_queries;
+  cross->n_keys = n_keys;
+  cross->context = context;
+  seed_layers_linear (layers, &l->kv, context, n_images * n_keys, cross->kv);
+  seed_pool_run (n_images * l->heads, attend_task, &region);
+  seed_layers_linear (layers, &l->proj, cross->attended, rows, cross->mid);
+  seed_pool_run (region.n_tasks, residual_task, &region);
+  seed_layers_norm (layers, &l->norm2, cross->mid, rows, cross->normed, cross->mean2, cross->rstd2);
+  seed_layers_linear (layers, &l->fc1, cross->normed, rows, cross->pre);
+  seed_layers_gelu (layers, cross->pre, rows, l->mlp_dim, cross->activated);
+  seed_layers_linear (layers, &l->fc2, cross->activated, rows, cross->out);
+  seed_pool_run (region.n_tasks, add_task, &region);
+  seed_layers_norm (layers, &l->norm3, cross->out, rows, cross->y, cross->mean3, cross->rstd3);
+  return cross->y;
+}
+
+/* dV = P^T dO, dP = dO V^T, dS through the softmax, dQ = dS K, dK = dS^T Q; dO is in d_rows. */
+static void
+attend_backward_task (guint item, gpointer data)
+{
+  const Region *region = data;
+  const SeedCross *cross = region->cross;
+  Head h = head_of (region, item);
+  guint m = cross->n_queries, n = cross->n_keys;
+  gsize kv_stride = 2 * (gsize) h.d;
+  /* of queries that images share, each image's part first goes where the context's norm was */
+  real *d_q = (region->queries->shared ? cross->normed : region->queries->d_q) + h.rows;
+  const real *probs = cross->probs + h.probs, *d_out = cross->d_rows + h.rows;
+  real *d_probs = cross->d_probs + h.probs, *d_kv = cross->d_kv + h.kv;
+  SeedGemm products[] = {
+    { TRUE, FALSE, n, h.e, m, 1, probs, n, d_out, h.d, 0, d_kv + h.d, kv_stride },
+    { FALSE, TRUE, m, n, h.e, 1, d_out, h.d, h.v, kv_stride, 0, d_probs, n },
+    { FALSE, FALSE, m, h.e, n, 1, d_probs, n, h.k, kv_stride, 0, d_q, h.d },
+    { TRUE, FALSE, n, h.e, m, 1, d_probs, n, h.q, h.d, 0, d_kv, kv_stride },
+  };
+  const SeedBackend *backend = region->layers->backend;
+
+  backend->gemm_serial (&products[0]);
+  backend->gemm_serial (&products[1]);
+  region->layers->kernels->softmax_backward (probs, m, n, h.scale, d_probs);
+  backend->gemm_serial (&products[2]);
+  backend->gemm_serial (&products[3]);
+}
+
+/* Over some rows of queries: what images say of shared ones, in the order of images. */
+static void
+gather_task (guint task, gpointer data)
+{
+  const Region *region = data;
+  const SeedCross *cross = region->cross;
+  const SeedKernels *kernels = region->layers->kernels;
+  gsize d = cross->layers.dim;
+  guint images = region->queries->shared ? cross->n_images : 1;
+  gsize n = (gsize) cross->n_images * cross->n_queries / images;
+  SeedRange rows = seed_split (n, region->n_tasks, task, 1);
+  gsize to = rows.begin * d;
+
+  for (guint i = 0; i < images; i++) {
+    gsize from = (i * n + rows.begin) * d;
+
+    kernels->add (cross->d_stream + from, rows.n * d, region->d_x + to);
+    if (region->queries->shared)
+      kernels->add (cross->normed + from, rows.n * d, region->queries->d_q + to);
+  }
+}
+
+void
+seed_cross_backward (const SeedLayers *layers, SeedCross *cross, const SeedCrossQueries *queries,
+    const real *d_y, real *d_x, real *d_context)
+{
+  const SeedCrossLayers *l = &cross->layers;
+  guint rows = cross->n_images * cross->n_queries;
+  Region region = { layers, cross, queries, d_x, seed_layers_tasks (cross->n_queries) };
+
+  memset (cross->d_stream, 0, (gsize) rows * l->dim * sizeof *cross->d_stream);
+  seed_layers_norm_backward (
+      layers, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows, cross->d_stream);
+  seed_layers_linear_backward (
+      layers, &l->fc2, cross->activated, cross->d_stream, rows, 0, cross->d_hidden);
+  seed_layers_gelu_backward (
+      layers, cross->pre, rows, l->mlp_dim, cross->d_hidden, cross->activated);
+  seed_layers_linear_backward (
+      layers, &l->fc1, cross->normed, cross->d_hidden, rows, 0, cross->d_rows);
+  seed_layers_norm_backward (layers, &l->norm2, cross->mid, cross->mean2, cross->rstd2,
+      cross->d_rows, rows, cross->d_stream);
+  seed_layers_linear_backward (
+      layers, &l->proj, cross->attended, cross->d_stream, rows, 0, cross->d_rows);
+  seed_pool_run (cross->n_images * l->heads, attend_backward_task, &region);
+  seed_pool_run (region.n_tasks, gather_task, &region);
+  seed_layers_linear_backward (
+      layers, &l->kv, cross->context, cross->d_kv, cross->n_images * cross->n_keys, 1, d_context);
+}
+
+void
+seed_cross_queries_backward (const SeedLayers *layers, SeedCross *cross,
+    const SeedCrossQueries *queries, guint rows, real *d_x)
+{
+  seed_layers_linear_backward (
+      layers, &cross->layers.q, queries->normed, queries->d_q, rows, 0, cross->d_rows);
+  seed_layers_norm_backward (layers, &cross->layers.norm1, queries->x, queries->mean, queries->rstd,
+      cross->d_rows, rows, d_x);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "nn/backend.h"
+#include "nn/kernels.h"
+
+/*
+ * The few layers that heads are made of, over @rows rows at a time; every function is a region: it
+ * spreads its work over seed_pool and must not be called from a task. Weights are [out, in], rows
+ * of x, y and their gradients are dense unless a stride is given. The same input gives the same
+ * bits for any number of threads as far as the backend's products do.
+ */
+typedef struct {
+  const SeedBackend *backend;
+  const SeedKernels *kernels;
+} SeedLayers;
+
+/* @backend NULL: seed_backend_get. */
+SeedLayers seed_layers (const SeedBackend *backend);
+
+/* Where a linear layer or a norm has its parameters, in elements of the flat array. */
+typedef struct {
+  gsize weight, bias;
+  guint out, in; /* of a norm: both its width */
+} SeedLayer;
+
+/* Appends "NAME.weight" [out, in] and "NAME.bias" [out]. */
+SeedLayer seed_layer_append_linear (SeedParams *params, const char *name, guint out, guint in);
+/* Appends "NAME.weight" [dim], one at the start, and "NAME.bias" [dim]. */
+SeedLayer seed_layer_append_norm (SeedParams *params, const char *name, guint dim);
+/* Finds one of those again. */
+SeedLayer seed_layer_find (const SeedParams *params, const char *name);
+
+/* y = x W^T + b */
+void seed_linear_forward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
+    const real *x, gsize x_stride, guint rows, real *y);
+/* ADDS to the gradients of W and b, and to @dx unless it is NULL. */
+void seed_linear_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
+    const real *x, gsize x_stride, const real *dy, guint rows, real *dx, gsize dx_stride,
+    real *grads);
+
+/* Layer normalisation, eps 1e-6; @stats [2, rows] keeps mean and 1/std for the way back. */
+void seed_norm_forward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
+    const real *x, guint rows, real *y, real *stats);
+/* ADDS to @dx [rows, dim] and to the gradients of the norm. */
+void seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
+    const real *x, guint rows, const real *stats, const real *dy, real *dx, real *grads);
+
+/* y = gelu (x), exact */
+void seed_gelu_forward (const SeedLayers *layers, const real *x, gsize n, real *y);
+/* @d: dL/dy becomes dL/dx; @y = gelu (x) once more */
+void seed_gelu_backward (const SeedLayers *layers, const real *x, gsize n, real *d, real *y);
+
+/* Unit rows in place; @norms [rows] keeps what they were divided by. Zero rows stay zero. */
+void seed_unit_rows (const SeedLayers *layers, real *x, guint rows, guint dim, real *norms);
+/* z = y/|y|: ADDS (g - z (z.g)) / |y| to @dy. */
+void seed_unit_rows_backward (const SeedLayers *layers, const real *z, const real *norms,
+    const real *g, guint rows, guint dim, real *dy);
+
+/* Zeroed, 64-byte aligned; g_aligned_free. */
+real *seed_reals_new (gsize n);
+
+/* Calls @func for parts of 0..@rows that are large enough to be worth a task. */
+typedef void (*SeedRowsFunc) (gsize begin, gsize n, gpointer data);
+void seed_for_rows (gsize rows, gsize row_work, SeedRowsFunc func, gpointer data);

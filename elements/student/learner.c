@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include <seed/error.h>
+
+#include "student/classify.h"
+#include "student/contrast.h"
+#include "student/learner.h"
+#include "student/similarity.h"
+
+struct _SeedLearner {
+  SeedLearnerConfig config;
+  SeedLayers layers;
+  SeedStudent *student;
+  guint max_items, n_words, n_teachers;
+  SeedDistil *distil[SEED_LEARNER_MAX_TEACHERS];
+  SeedDistilLosses *losses[SEED_LEARNER_MAX_TEACHERS]; /* [max_items] */
+  real *keep[SEED_LEARNER_MAX_TEACHERS];               /* [max_items] */
+
+  real *d_embedding;           /* [2b, E] */
+  real *features, *d_features; /* [2b, E]: sqrt (E) z */
+  real *tokens, *d_tokens;     /* [2b N, d]; NULL when no teacher has tokens */
+  void *similarity_scratch;
+
+  SeedLayer label_head;
+  real *logits, *d_logits; /* [2b, classes] */
+
+  SeedLayer text_head;
+  gsize caption_scale; /* offset */
+  guint *captioned;    /* [b]: items with a caption */
+  gboolean *same;      /* [m, m] */
+  real *texts;         /* [m, text_dim] */
+  real *text_z, *text_norms, *d_text_z, *d_text;
+  real *image_z, *d_image_z; /* [m, 2, E] */
+  real *contrast_scratch;
+};
+
+void
+seed_learner_config_init (SeedLearnerConfig *config)
+{
+  *config = (SeedLearnerConfig){ .objective = SEED_OBJECTIVE_DISTIL,
+    .temperature = 0.05,
+    .w_sim = 1,
+    .w_seed = 1,
+    .w_feat = 1,
+    .w_labels = 1,
+    .w_captions = 1,
+    .queue_size = 16384,
+    .teacher_drop = 0.5,
+    .label_smoothing = 0.1 };
+}
+
+gboolean
+seed_learner_config_check (const SeedLearnerConfig *config, GError **error)
+{
+  if (!seed_student_shape_check (&config->shape, error))
+    return FALSE;
+  if (config->objective & SEED_OBJECTIVE_LABELS &&
+      (config->n_classes < 2 || config->n_classes > SEED_LEARNER_MAX_CLASSES)) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "objective labels needs classes: 2 to %u, not %u", SEED_LEARNER_MAX_CLASSES,
+        config->n_classes);
+    return FALSE;
+  }
+  if (config->objective & SEED_OBJECTIVE_CAPTIONS && config->text_dim < 1) {
+    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "objective captions needs a text model: set text-model to the folder of a text encoder");
+    return FALSE;
+  }
+  if (config->w_seed > 0 && config->queue_size < 1) {
+    g_set_error_literal (error, SEED_ERROR, SEED_ERROR_INVALID,
+        "queue-size must be 1 or more; set w-seed to 0 to learn without a queue");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static SeedDistilConfig
+distil_config (const SeedLearnerConfig *config)
+{
+  return (SeedDistilConfig){ .embed_dim = config->shape.embed_dim,
+    .hidden_dim = config->shape.vit.dim,
+    .n_words = seed_vit_config_n_words (&config->shape.vit),
+    .w_seed = config->w_seed,
+    .w_feat = config->w_feat };
+}
+
+void
+seed_learner_append_params (const SeedLearnerConfig *config, SeedParams *params)
+{
+  gsize one[1] = { 1 };
+
+  seed_student_append_params (&config->shape, params);
+  if (config->objective & SEED_OBJECTIVE_LABELS)
+    seed_layer_append_linear (params, "label_head", config->n_classes, config->shape.embed_dim);
+  if (config->objective & SEED_OBJECTIVE_CAPTIONS) {
+    seed_layer_append_linear (params, "captions.text", config->shape.embed_dim, config->text_dim);
+    seed_params_append (params, "captions.scale", FALSE, 1, one);
+  }
+}
+
+void
+seed_learner_append_teacher_params (const SeedLearnerConfig *config,
+    const SeedDistilTeacher *teacher, guint index, SeedParams *params)
+{
+  SeedDistilConfig distil = distil_config (config);
+
+  seed_distil_append_params (&distil, teacher, index, params);
+}
+
+/* ---- the workspace ---- */
+
+static void
+make_teachers (SeedLearner *learner, const SeedParams *params, const SeedDistilTeacher *teachers,
+    const SeedEmbedQueue *queues, const SeedBackend *backend)
+{
+  SeedDistilConfig config = distil_config (&learner->config);
+  gsize words = SEED_VIEWS * (gsize) learner->max_items * learner->n_words;
+
+  for (guint t = 0; t < learner->n_teachers; t++) {
+    learner->distil[t] =
+        seed_distil_new (&config, &teachers[t], t, params, &queues[t], learner->max_items, backend);
+    learner->losses[t] = g_new0 (SeedDistilLosses, learner->max_items);
+    learner->keep[t] = seed_reals_new (learner->max_items);
+    if (teachers[t].token_dim > 0 && config.w_feat > 0 && !learner->tokens) {
+      learner->tokens = seed_reals_new (words * config.hidden_dim);
+      learner->d_tokens = seed_reals_new (words * config.hidden_dim);
+    }
+  }
+}
+
+static void
+make_labels (SeedLearner *learner, const SeedParams *params)
+{
+  gsize size = SEED_VIEWS * (gsize) learner->max_items * learner->config.n_classes;
+
+  learner->label_head = seed_layer_find (params, "label_head");
+  learner->logits = seed_reals_new (size);
+  learner->d_logits = seed_reals_new (size);
+}
+
+static void
+make_captions (SeedLearner *learner, const SeedParams *params)
+{
+  gsize n = learner->max_items, e = learner->config.shape.embed_dim;
+
+  learner->text_head = seed_layer_find (params, "captions.text");
+  learner->caption_scale = seed_params_lookup (params, "captions.scale")->offset;
+  learner->captioned = g_new0 (guint, n);
+  learner->same = g_new0 (gboolean, n * n);
+  learner->texts = seed_reals_new (n * learner->config.text_dim);
+  learner->text_z = seed_reals_new (n * e);
+  learner->text_norms = seed_reals_new (n);
+  learner->d_text_z = seed_reals_new (n * e);
+  learner->d_text = seed_reals_new (n * e);
+  learner->image_z = seed_reals_new (SEED_VIEWS * n * e);
+  learner->d_image_z = seed_reals_new (SEED_VIEWS * n * e);
+  learner->contrast_scratch = seed_reals_new (seed_contrast_scratch_size ((guint) n));
+}
+
+SeedLearner *
+seed_learner_new (const SeedLearnerConfig *config, const SeedParams *params,
+    const SeedDistilTeacher *teachers, guint n_teachers, const SeedEmbedQueue *queues,
+    guint max_items, const SeedBackend *backend, GError **error)
+{
+  g_autoptr (SeedLearner) learner = g_new0 (SeedLearner, 1);
+  gsize rows = SEED_VIEWS * (gsize) max_items;
+
+  g_return_val_if_fail (n_teachers <= SEED_LEARNER_MAX_TEACHERS, NULL);
+
+  learner->config = *config;
+  learner->layers = seed_layers (backend);
+  learner->max_items = max_items;
+  learner->n_words = seed_vit_config_n_words (&config->shape.vit);
+  learner->n_teachers = n_teachers;
+  learner->student = seed_student_new (&config->shape, params, (guint) rows, TRUE, backend, error);
+  if (!learner->student)
+    return NULL;
+  learner->d_embedding = seed_reals_new (rows * config->shape.embed_dim);
+  learner->features = seed_reals_new (rows * config->shape.embed_dim);
+  learner->d_features = seed_reals_new (rows * config->shape.embed_dim);
+  learner->similarity_scratch = g_malloc (seed_similarity_scratch_size (max_items));
+  make_teachers (learner, params, teachers, queues, backend);
+  if (config->objective & SEED_OBJECTIVE_LABELS)
+    make_labels (learner, params);
+  if (config->objective & SEED_OBJECTIVE_CAPTIONS)
+    make_captions (learner, params);
+  return g_steal_pointer (&learner);
+}
+
+void
+seed_learner_free (SeedLearner *learner)
+{
+  if (!learner)
+    return;
+  seed_student_free (learner->student);
+  for (guint t = 0; t < learner->n_teachers; t++) {
+    seed_distil_free (learner->distil[t]);
+    g_free (learner->losses[t]);
+    g_aligned_free (learner->keep[t]);
+  }
+  g_aligned_free (learner->d_embedding);
+  g_aligned_free (learner->features);
+  g_aligned_free (learner->d_features);
+  g_aligned_free (learner->tokens);
+  g_aligned_free (learner->d_tokens);
+  g_aligned_free (learner->logits);
+  g_aligned_free (learner->d_logits);
+  g_aligned_free (learner->texts);
+  g_aligned_free (learner->text_z);
+  g_aligned_free (learner->text_norms);
+  g_aligned_free (learner->d_text_z);
+  g_aligned_free (learner->d_text);
+  g_aligned_free (learner->image_z);
+  g_aligned_free (learner->d_image_z);
+  g_aligned_free (learner->contrast_scratch);
+  g_free (learner->similarity_scratch);
+  g_free (learner->captioned);
+  g_free (learner->same);
+  g_free (learner);
+}
+
+gsize
+seed_learner_memory_bytes (const SeedLearner *learner)
+{
+  gsize items = learner->max_items, rows = SEED_VIEWS * items, e = learner->config.shape.embed_dim;
+  gsize reals = 3 * rows * e;
+  gsize bytes = seed_student_memory_bytes (learner->student) +
+                seed_similarity_scratch_size (learner->max_items);
+
+  if (learner->tokens)
+    reals += 2 * rows * learner->n_words * learner->config.shape.vit.dim;
+  if (learner->logits)
+    reals += 2 * rows * learner->config.n_classes;
+  if (learner->texts)
+    reals += items * (learner->config.text_dim + 3 * e + 1) + 2 * rows * e +
+             seed_contrast_scratch_size (learner->max_items);
+  for (guint t = 0; t < learner->n_teachers; t++)
+    bytes += seed_distil_memory_bytes (learner->distil[t]);
+  return bytes + reals * sizeof (real);
+}
+
+/* ---- one batch ---- */
+
+/* What the terms of a batch share. */
+typedef struct {
+  SeedLearner *learner;
+  const real *values;
+  const SeedLearnerBatch *batch;
+  const real *z, *hidden; /* [2b, E], [2b, 1+N, d] */
+  SeedRng *rng;
+  SeedLearnerReport *report;
+  real *grads;      /* NULL: the value alone */
+  gboolean learned; /* there was a term */
+} Pass;
+
+static void
+similarity_term (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  const SeedLearnerConfig *config = &learner->config;
+  gsize size = SEED_VIEWS * (gsize) pass->batch->b * config->shape.embed_dim;
+
+  if (!pass->batch->target || config->w_sim == 0) {
+    memset (learner->d_embedding, 0, size * sizeof (real));
+    return;
+  }
+  pass->report->similarity = seed_similarity_loss (pass->z, pass->batch->target, pass->batch->b,
+      config->shape.embed_dim, config->temperature, pass->grads ? learner->d_embedding : NULL,
+      learner->similarity_scratch);
+  pass->report->total += config->w_sim * pass->report->similarity;
+  if (pass->grads && config->w_sim != 1)
+    learner->layers.kernels->scale (learner->d_embedding, size, (real) config->w_sim);
+  pass->learned = TRUE;
+}
+
+/* UNIC: the teacher that an item is worst at stays, each other goes by chance. */
+static void
+drop_teachers (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+
+  for (guint i = 0; i < pass->batch->b; i++) {
+    double largest = -INFINITY;
+    guint worst = 0;
+
+    for (guint t = 0; t < learner->n_teachers; t++) {
+      double loss = seed_distil_weigh (learner->distil[t], &learner->losses[t][i]);
+
+      if (loss > largest) {
+        largest = loss;
+        worst = t;
+      }
+    }
+    for (guint t = 0; t < learner->n_teachers; t++) {
+      gboolean goes = learner->n_teachers > 1 && learner->config.teacher_drop > 0 &&
+                      seed_rng_uniform (pass->rng) < learner->config.teacher_drop;
+
+      learner->keep[t][i] = t == worst || !goes;
+    }
+  }
+}
+
+static void
+report_teacher (Pass *pass, guint t)
+{
+  SeedLearner *learner = pass->learner;
+  SeedLearnerReport *report = pass->report;
+  guint b = pass->batch->b;
+  SeedDistilLosses mean = { 0 };
+  double kept = 0;
+
+  for (guint i = 0; i < b; i++) {
+    const SeedDistilLosses *losses = &learner->losses[t][i];
+
+    mean.seed += losses->seed / b;
+    mean.summary += losses->summary / b;
+    mean.tokens += losses->tokens / b;
+    kept += (double) learner->keep[t][i] / b;
+    report->total += learner->keep[t][i] * seed_distil_weigh (learner->distil[t], losses) / b;
+  }
+  report->teachers[t].seed = mean.seed;
+  report->teachers[t].summary = mean.summary;
+  report->teachers[t].tokens = pass->batch->teachers[t].tokens ? mean.tokens : NAN;
+  report->teachers[t].kept = kept;
+  report->seed = (t == 0 ? 0 : report->seed) + mean.seed;
+  report->features = (t == 0 ? 0 : report->features) + mean.summary + mean.tokens;
+}
+
+static void
+move_tokens (const SeedLearner *learner, guint n, const real *hidden, real *tokens)
+{
+  gsize d = learner->config.shape.vit.dim, size = learner->n_words * d;
+
+  for (guint i = 0; i < n; i++)
+    memcpy (tokens + i * size, hidden + i * (size + d) + d, size * sizeof (real));
+}
+
+static void
+teacher_terms (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  guint b = pass->batch->b;
+
+  if (!pass->batch->teachers || learner->n_teachers == 0)
+    return;
+  if (learner->tokens)
+    move_tokens (learner, SEED_VIEWS * b, pass->hidden, learner->tokens);
+  for (guint t = 0; t < learner->n_teachers; t++)
+    seed_distil_forward (learner->distil[t], pass->values, learner->features, learner->tokens,
+        &pass->batch->teachers[t], b, pass->grads != NULL, learner->losses[t]);
+  drop_teachers (pass);
+  pass->report->n_teachers = learner->n_teachers;
+  for (guint t = 0; t < learner->n_teachers; t++) {
+    report_teacher (pass, t);
+    if (pass->grads)
+      seed_distil_backward (learner->distil[t], pass->values, learner->keep[t], learner->d_features,
+          learner->d_tokens, pass->grads);
+  }
+  if (learner->config.w_seed == 0)
+    pass->report->seed = NAN;
+  if (learner->config.w_feat == 0)
+    pass->report->features = NAN;
+  pass->learned = TRUE;
+}
+
+static void
+label_term (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  const SeedLearnerBatch *batch = pass->batch;
+  guint rows = SEED_VIEWS * batch->b, e = learner->config.shape.embed_dim;
+  SeedClassTargets targets = { batch->b, SEED_VIEWS, learner->config.n_classes, batch->labels,
+    batch->mixed_with, batch->mix_share, learner->config.label_smoothing };
+  SeedClassResult result;
+  double weight = learner->config.w_labels;
+
+  if (!batch->labels || !learner->logits)
+    return;
+  seed_linear_forward (&learner->layers, &learner->label_head, pass->values, learner->features, e,
+      rows, learner->logits);
+  result = seed_classify_loss (&targets, learner->logits, pass->grads ? learner->d_logits : NULL);
+  pass->report->n_labelled = result.n_items;
+  if (result.n_items == 0)
+    return;
+  pass->report->labels = result.loss;
+  pass->report->accuracy = (double) result.n_correct / ((double) SEED_VIEWS * result.n_items);
+  pass->report->total += weight * result.loss;
+  pass->learned = TRUE;
+  if (!pass->grads)
+    return;
+  if (weight != 1)
+    learner->layers.kernels->scale (
+        learner->d_logits, (gsize) rows * learner->config.n_classes, (real) weight);
+  seed_linear_backward (&learner->layers, &learner->label_head, pass->values, learner->features, e,
+      learner->d_logits, rows, learner->d_features, e, pass->grads);
+}
+
+/* Items with a caption, side by side; which pairs have the same. Returns their number. */
+static guint
+gather_captions (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  const SeedLearnerBatch *batch = pass->batch;
+  gsize width = learner->config.text_dim, e = learner->config.shape.embed_dim;
+  guint m = 0;
+
+  for (guint i = 0; i < batch->b; i++) {
+    if (batch->has_caption && !batch->has_caption[i])
+      continue;
+    memcpy (learner->texts + m * width, batch->captions + i * width, width * sizeof (real));
+    memcpy (learner->image_z + SEED_VIEWS * m * e, pass->z + SEED_VIEWS * i * e,
+        SEED_VIEWS * e * sizeof (real));
+    learner->captioned[m++] = i;
+  }
+  for (guint i = 0; i < m; i++)
+    for (guint j = 0; j < m; j++)
+      learner->same[i * m + j] =
+          i != j && memcmp (learner->texts + i * width, learner->texts + j * width,
+                        width * sizeof (real)) == 0;
+  return m;
+}
+
+static void
+captions_backward (Pass *pass, guint m, double d_scale)
+{
+  SeedLearner *learner = pass->learner;
+  guint e = learner->config.shape.embed_dim;
+
+  pass->grads[learner->caption_scale] += (real) d_scale;
+  memset (learner->d_text, 0, (gsize) m * e * sizeof (real));
+  seed_unit_rows_backward (&learner->layers, learner->text_z, learner->text_norms,
+      learner->d_text_z, m, e, learner->d_text);
+  seed_linear_backward (&learner->layers, &learner->text_head, pass->values, learner->texts,
+      learner->config.text_dim, learner->d_text, m, NULL, 0, pass->grads);
+  for (guint i = 0; i < m; i++)
+    learner->layers.kernels->add (learner->d_image_z + SEED_VIEWS * (gsize) i * e,
+        SEED_VIEWS * (gsize) e,
+        learner->d_embedding + SEED_VIEWS * (gsize) learner->captioned[i] * e);
+}
+
+static void
+caption_term (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  guint e = learner->config.shape.embed_dim, m;
+  double weight = learner->config.w_captions / SEED_VIEWS, d_scale = 0, loss = 0, log_scale;
+
+  if (!pass->batch->captions || !learner->texts)
+    return;
+  m = gather_captions (pass);
+  pass->report->n_captioned = m;
+  if (m < 2)
+    return;
+  seed_linear_forward (&learner->layers, &learner->text_head, pass->values, learner->texts,
+      learner->config.text_dim, m, learner->text_z);
+  seed_unit_rows (&learner->layers, learner->text_z, m, e, learner->text_norms);
+  memset (learner->d_text_z, 0, (gsize) m * e * sizeof (real));
+  memset (learner->d_image_z, 0, SEED_VIEWS * (gsize) m * e * sizeof (real));
+  log_scale = pass->values[learner->caption_scale];
+  for (guint v = 0; v < SEED_VIEWS; v++)
+    loss += seed_contrast_loss (learner->image_z + v * (gsize) e, SEED_VIEWS * (gsize) e,
+                learner->text_z, learner->same, m, e, log_scale, weight,
+                pass->grads ? learner->d_image_z + v * (gsize) e : NULL, learner->d_text_z,
+                &d_scale, learner->contrast_scratch) /
+            SEED_VIEWS;
+  pass->report->captions = loss;
+  pass->report->caption_scale = exp (log_scale);
+  pass->report->total += learner->config.w_captions * loss;
+  pass->learned = TRUE;
+  if (pass->grads)
+    captions_backward (pass, m, d_scale);
+}
+
+/* From the gradients of all terms to those of the network. */
+static void
+backward (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  gsize e = learner->config.shape.embed_dim, d = learner->config.shape.vit.dim;
+  guint rows = SEED_VIEWS * pass->batch->b;
+  gsize size = learner->n_words * d;
+  real *d_hidden = seed_student_d_hidden (learner->student);
+
+  learner->layers.kernels->add_scaled (
+      learner->d_features, rows * e, (real) sqrt ((double) e), learner->d_embedding);
+  for (guint i = 0; learner->d_tokens && i < rows; i++)
+    memcpy (d_hidden + i * (size + d) + d, learner->d_tokens + i * size, size * sizeof (real));
+  seed_student_backward (learner->student, learner->d_embedding, pass->grads);
+}
+
+static void
+prepare (Pass *pass)
+{
+  SeedLearner *learner = pass->learner;
+  gsize e = learner->config.shape.embed_dim, n = SEED_VIEWS * (gsize) pass->batch->b;
+
+  *pass->report = (SeedLearnerReport){ .similarity = NAN,
+    .seed = NAN,
+    .features = NAN,
+    .labels = NAN,
+    .captions = NAN,
+    .accuracy = NAN,
+    .caption_scale = NAN };
+  seed_student_set_values (learner->student, pass->values);
+  pass->z = seed_student_forward (learner->student, pass->batch->words, (guint) n, &pass->hidden);
+  memcpy (learner->features, pass->z, n * e * sizeof (real));
+  learner->layers.kernels->scale (learner->features, n * e, (real) sqrt ((double) e));
+  memset (learner->d_features, 0, n * e * sizeof (real));
+  if (learner->d_tokens)
+    memset (
+        learner->d_tokens, 0, n * learner->n_words * learner->config.shape.vit.dim * sizeof (real));
+}
+
+gboolean
+seed_learner_loss (SeedLearner *learner, const real *values, const SeedLearnerBatch *batch,
+    SeedRng *rng, SeedLearnerReport *report, real *grads)
+{
+  Pass pass = { .learner = learner,
+    .values = values,
+    .batch = batch,
+    .rng = rng,
+    .report = report,
+    .grads = grads };
+
+  g_return_val_if_fail (batch->b >= 2 && batch->b <= learner->max_items, FALSE);
+
+  prepare (&pass);
+  similarity_term (&pass);
+  teacher_terms (&pass);
+  label_term (&pass);
+  caption_term (&pass);
+  if (pass.learned && grads)
+    backward (&pass);
+  return pass.learned;
+}
+
+const real *
+seed_learner_embeddings (const SeedLearner *learner, guint teacher)
+{
+  return seed_distil_embeddings (learner->distil[teacher]);
+}
