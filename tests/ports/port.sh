@@ -46,13 +46,13 @@ need() { # COMMAND PACKAGE
 # ends with it, and it ends with us; a signal to us is a kill for it, since process 1 of a namespace
 # takes no other.
 in_namespace() {
-  local child
   SEED_PORT_ROOT=$root unshare --mount --pid --fork --kill-child --propagation private "$@" \
     "$0" "${arguments[@]}" &
   child=$!
-  trap 'kill -KILL "$child" 2>/dev/null || true; rm -rf ${tree:+"$tree"}' EXIT
+  trap '[ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true; rm -rf ${tree:+"$tree"}' EXIT
   trap 'exit 1' HUP INT TERM
   wait "$child"
+  child=
 }
 
 # Never into what somebody has mounted in it.
@@ -110,10 +110,11 @@ copy_tree() { # DIR
 
 # A Debian of its own: nothing of this machine is in it but the kernel.
 prepare_debian() { # NAME SUITE
-  local packages="$SEED_RUN_PACKAGES $SEED_BUILD_PACKAGES $SEED_TEST_PACKAGES"
+  local packages
   [ "$(id -u)" -eq 0 ] || die "chroot needs root: sudo ./dev port $1"
   need unshare util-linux
   need ip iproute2
+  packages="$SEED_RUN_PACKAGES $SEED_BUILD_PACKAGES $SEED_TEST_PACKAGES"
   # net: the tests talk to this machine alone, on ports that nobody else has
   unshare --mount --pid --fork --net true 2>/dev/null ||
     die "this machine allows no namespaces (is it a container without CAP_SYS_ADMIN?)"
@@ -233,6 +234,7 @@ run_arm64() { # MESON TEST OPTION ...
 fresh=
 work_tree=
 tree=
+child=
 arguments=("$@")
 while [ $# -gt 0 ]; do
   case $1 in
