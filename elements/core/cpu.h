@@ -17,8 +17,8 @@ typedef enum {
 
 /*
  * The level in use: the best that the CPU and the operating system can run, or the one that the
- * environment variable SEED_CPU (c, avx2, avx512, amx) names, where that is lower. Any other value of
- * SEED_CPU is ignored. Decided by the first call. Thread-safe.
+ * environment variable SEED_CPU (c, avx2, avx512, amx) names, where that is lower. Any other value
+ * of SEED_CPU is ignored. Decided by the first call. Thread-safe.
  */
 SeedCpuLevel seed_cpu_level (void);
 

@@ -61,7 +61,8 @@ relax (void)
 #endif
 }
 
-/* Returns when *@word is no longer (@changed) or is at last (otherwise) @value, or after a while. */
+/* Returns when *@word is no longer (@changed) or is at last (otherwise) @value, or after a while.
+ */
 static void
 spin (const gint *word, gint value, gboolean changed)
 {

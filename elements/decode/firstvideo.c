@@ -97,11 +97,26 @@ hold_until_adopted (GstPad *pad, GstPadProbeInfo *info, gpointer trier)
   return GST_PAD_PROBE_REMOVE;
 }
 
+/* Rendering straight into buffers of the pipeline, libav's decoders since GStreamer 1.24 at times
+ * hand out a frame of the coded size (864x480 for 854x480, when their threads are slow), and end
+ * the process when they notice. A copy of a frame costs little beside its decoding. */
+static void
+avoid_direct_rendering (GstElement *element)
+{
+  guint major, minor, micro, nano;
+
+  gst_version (&major, &minor, &micro, &nano);
+  if ((major > 1 || minor >= 24) &&
+      g_object_class_find_property (G_OBJECT_GET_CLASS (element), "direct-rendering"))
+    g_object_set (element, "direct-rendering", FALSE, NULL);
+}
+
 static void
 on_deep_element_added (GstBin *bin, GstBin *sub_bin, GstElement *element, gpointer unused)
 {
   g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
 
+  avoid_direct_rendering (element);
   if (sink && gst_element_is_locked_state (element))
     gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_PULL, hold_until_adopted,
         g_thread_self (), NULL);

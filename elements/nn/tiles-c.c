@@ -66,8 +66,11 @@ quantise (SeedRowsType type, const void *x, gsize stride, guint rows, gsize k, g
   for (guint r = 0; r < rows; r++) {
     float max = 0, inverse;
 
-    for (gsize i = 0; i < k; i++)
-      max = fmaxf (max, fabsf (element (type, x, r * stride + i)));
+    for (gsize i = 0; i < k; i++) {
+      float value = fabsf (element (type, x, r * stride + i));
+
+      max = value > max ? value : max; /* with fmaxf, GCC 12 for arm64 ends in an internal error */
+    }
     scale[r] = max / 127.0f;
     inverse = max > 0 ? 127.0f / max : 0.0f;
     for (gsize i = 0; i < k; i++)

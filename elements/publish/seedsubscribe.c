@@ -387,9 +387,13 @@ seed_subscribe_stop (GstBaseSrc *src)
   return TRUE;
 }
 
+/* Not for a pause: GStreamer 1.26 unlocks for that too, 1.22 does not, and a source that is PLAYING
+ * again before it has noticed would stop for good. */
 static gboolean
 seed_subscribe_unlock (GstBaseSrc *src)
 {
+  if (GST_STATE (src) == GST_STATE_PLAYING && GST_STATE_NEXT (src) == GST_STATE_PAUSED)
+    return TRUE;
   seed_subscriber_cancel (SEED_SUBSCRIBE (src)->subscriber);
   return TRUE;
 }

@@ -25,7 +25,6 @@ seed_student_note_memory (SeedStudentElement *self)
   g_mutex_unlock (&train->lock);
 }
 
-
 /* Followers serve what comes from sources: what a memory adds to a batch is none of theirs. */
 static void
 advance (SeedStudentElement *self, GstBuffer *words, guint n_items, gboolean learned)

@@ -172,8 +172,8 @@ save_state (SeedTrainer *trainer, const char *folder, GError **error)
 static gboolean
 write_generation (SeedTrainer *trainer, const char *path, GError **error)
 {
-  return seed_student_save (path, &trainer->config.learner.shape, &trainer->params, trainer->ema,
-             error) &&
+  return seed_student_save (
+             path, &trainer->config.learner.shape, &trainer->params, trainer->ema, error) &&
          save_state (trainer, path, error);
 }
 

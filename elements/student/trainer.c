@@ -234,8 +234,8 @@ check_labels (const SeedTrainer *trainer, const SeedTrainerBatch *batch, GError 
   return TRUE;
 }
 
-/* What the objectives take of a batch; what they make of it is kept in @targets and @anchors. @rng: of
- * the mixing; NULL: none is mixed. */
+/* What the objectives take of a batch; what they make of it is kept in @targets and @anchors. @rng:
+ * of the mixing; NULL: none is mixed. */
 static SeedLearnerBatch
 take_batch (SeedTrainer *trainer, const SeedTrainerBatch *batch, SeedDistilTarget *targets,
     SeedAnchorTermBatch *anchors, SeedRng *rng)

@@ -188,6 +188,8 @@ test_stream_faults (void)
                          "nodes: { a: { stage: decode, streams: all } }\n",
             cases[i].keys);
     g_autoptr (SeedGraph) graph = load_text (text, NULL, cases[i].errors);
+
+    g_assert_null (graph);
   }
 }
 

@@ -453,11 +453,15 @@ test_layout (void)
 {
   guint64 hash_plain, hash_padded;
   Layouts plain = play_layouts (FALSE, &hash_plain), padded = play_layouts (TRUE, &hash_padded);
+  guint major, minor, micro, nano;
 
   g_assert_cmpuint (plain.n_padded, ==, 0);
   g_assert_cmpuint (plain.n_plain, ==, 15);
-  g_assert_cmpuint (padded.n_plain, ==, 0);
-  g_assert_cmpuint (padded.n_padded, ==, 15);
+  gst_version (&major, &minor, &micro, &nano);
+  if (minor < 24) { /* later decoders are told to copy */
+    g_assert_cmpuint (padded.n_plain, ==, 0);
+    g_assert_cmpuint (padded.n_padded, ==, 15);
+  }
   g_assert_cmpuint (hash_plain, ==, hash_padded);
 }
 

@@ -16,6 +16,7 @@
 #define LARGE 4096      /* bytes */
 #define SMALL_FRAMES 50 /* that share an allocation below that, at the least */
 #define GROWTH (1 << 20)
+#define SLICES 4 /* metas and events of a frame, which GLib's slices were kept for until 2.76 */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNT_ALLOCATIONS 0
@@ -136,6 +137,12 @@ run_to_end (GstElement *pipeline)
   g_assert_cmpstr (GST_MESSAGE_TYPE_NAME (message), ==, "eos");
 }
 
+static gint
+max_small (gint frames)
+{
+  return frames / SMALL_FRAMES + (glib_check_version (2, 76, 0) ? 0 : SLICES * frames);
+}
+
 /* @chain: elements between the source and the sink. */
 static void
 run_chain (const char *chain, Watch *watch)
@@ -171,7 +178,7 @@ test_chain (gconstpointer chain)
 #if COUNT_ALLOCATIONS
   g_assert_cmpint (watch.small[0], >, 0); /* the hooks are in place */
   g_assert_cmpint (watch.large[1] - watch.large[0], ==, 0);
-  g_assert_cmpint (watch.small[1] - watch.small[0], <=, (FRAMES - WARM_UP) / SMALL_FRAMES);
+  g_assert_cmpint (watch.small[1] - watch.small[0], <=, max_small (FRAMES - WARM_UP));
   g_assert_cmpint (watch.resident[0], >, 0);
   g_assert_cmpint (watch.resident[1] - watch.resident[0], <, GROWTH);
 #endif

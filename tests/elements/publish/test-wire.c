@@ -6,6 +6,7 @@
 
 #include "publish/json-tree.h"
 #include "publish/sequence.h"
+#include "publish/wire-kinds.h"
 #include "publish/wire.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -470,6 +471,19 @@ test_sequence (void)
   }
 }
 
+/* What is counted by kind has a place for each, and one for all others. */
+static void
+test_numbers_of_kinds (void)
+{
+  const char *const *names = seed_kind_names ();
+
+  g_assert_cmpuint (g_strv_length ((char **) names), ==, SEED_N_KINDS);
+  for (guint i = 0; i < SEED_N_KINDS; i++)
+    g_assert_cmpuint (seed_kind_number (names[i]), ==, i);
+  g_assert_cmpuint (seed_kind_number ("new"), ==, SEED_N_KINDS);
+  g_assert_cmpuint (seed_kind_number (""), ==, SEED_N_KINDS);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -482,6 +496,7 @@ main (int argc, char **argv)
   g_test_add_func ("/wire/too-much", test_too_much);
   g_test_add_func ("/wire/topics", test_topics);
   g_test_add_func ("/wire/make-node", test_make_node);
+  g_test_add_func ("/wire/numbers-of-kinds", test_numbers_of_kinds);
   g_test_add_func ("/wire/sequence", test_sequence);
   return g_test_run ();
 }

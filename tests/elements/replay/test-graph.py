@@ -26,7 +26,7 @@ nodes:
   a:       {{ stage: teacher, from: views, model: {folder}/a }}
   b:       {{ stage: teacher, from: views, model: {folder}/b }}
   fused:   {{ stage: fusion, from: [a, b], calibration: 12, duplicate-window-ms: 0 }}
-  learn:   {{ stage: student, mode: train, from: views, target: fused, size: mini, image-size: 32 }}
+  learn:   {{ stage: student, mode: train, from: views, target: fused, size: mini, image-size: 32, promote: always }}
   words:   {{ stage: patchify, from: frames }}
   student: {{ stage: student, mode: infer, from: words, follows: learn }}
   out:     {{ stage: publish, from: [student, learn], endpoint: "${{endpoint}}", wait-subscribers: 1 }}

@@ -17,7 +17,9 @@ enum { BATCH = 16, SIZE = 48, VIEW = 3 * SIZE * SIZE, GRID = 3, BINS = SEED_ANCH
 
 #define GEOMETRY                                                                                   \
   "application/x-seed-patches,image-size=48,patch-size=16,fit=squash,interpolation=bilinear"
-#define LEARN "seedstudent name=learn mode=train objective=anchors image-size=48 warmup=2 lr=5e-4 "
+#define LEARN                                                                                      \
+  "seedstudent name=learn mode=train promote=always objective=anchors image-size=48 warmup=2 "     \
+  "lr=5e-4 "
 
 static void
 paint (guint8 *words, guint64 picture)

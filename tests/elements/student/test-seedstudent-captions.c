@@ -27,10 +27,10 @@ static const char *const said[BATCH][2] = {
 static GstHarness *
 learner_new (const char *text_model, const char *properties)
 {
-  g_autofree char *description =
-      g_strdup_printf ("seedstudent mode=train objective=captions image-size=32 lr=1e-3 warmup=2 "
-                       "text-model=" SEED_TEST_DATA "/text/%s %s",
-          text_model, properties);
+  g_autofree char *description = g_strdup_printf (
+      "seedstudent mode=train promote=always objective=captions image-size=32 lr=1e-3 warmup=2 "
+      "text-model=" SEED_TEST_DATA "/text/%s %s",
+      text_model, properties);
   GstHarness *h = gst_harness_new_parse (description);
 
   gst_harness_set_src_caps_str (h, WORDS);
@@ -140,7 +140,7 @@ test_resume (void)
     gst_harness_teardown (h);
   }
   /* of the same width, but not the same */
-  other = g_strdup_printf ("seedstudent mode=train objective=captions image-size=32 "
+  other = g_strdup_printf ("seedstudent mode=train promote=always objective=captions image-size=32 "
                            "text-model=" SEED_TEST_DATA "/text/bert-cased %s ! fakesink",
       properties);
   pipeline = gst_parse_launch (other, NULL);
