@@ -134,15 +134,17 @@ run_task (guint task, int argc, char **argv)
     .batch = DEFAULT_BATCH,
     .k = DEFAULT_K,
     .temperature = DEFAULT_TEMPERATURE,
-    .tolerance = DEFAULT_TOLERANCE,
-    .precision = g_strdup ("float32"),
-    .query = g_strdup (DEFAULT_QUERY) };
+    .tolerance = DEFAULT_TOLERANCE };
   g_autofree char *arguments = g_strdup_printf ("%s %s", tasks[task].task, tasks[task].arguments);
   const char *mistake;
   int code;
 
   if (!parse (&options, &argc, &argv, arguments, tasks[task].summary, &code))
     return code;
+  if (!options.precision)
+    options.precision = g_strdup ("float32");
+  if (!options.query)
+    options.query = g_strdup (DEFAULT_QUERY);
   mistake = find_mistake (&options);
   if (mistake || argc != 4) {
     seedctl_complain ("eval", "%s%s; see seedctl eval --help", mistake ? mistake : "expected ",

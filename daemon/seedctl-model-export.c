@@ -103,7 +103,7 @@ write_model (const Options *options, gboolean students_only, GError **error)
 static int
 run (int argc, char **argv, gboolean students_only, const char *summary)
 {
-  g_auto (Options) options = { .dtype = g_strdup ("float32") };
+  g_auto (Options) options = { 0 };
   g_autoptr (GError) error = NULL;
   const GOptionEntry entries[] = {
     { "dtype", 0, 0, G_OPTION_ARG_STRING, &options.dtype,
@@ -120,6 +120,8 @@ run (int argc, char **argv, gboolean students_only, const char *summary)
 
   if (!seedctl_parse (&argc, &argv, "MODEL FOLDER", summary, entries, &code))
     return code;
+  if (!options.dtype)
+    options.dtype = g_strdup ("float32");
   if (argc != 3 || options.image_size < 0) {
     seedctl_complain ("model", "%s: expected a model and a folder to write to", argv[0]);
     return SEEDCTL_USAGE;
