@@ -260,6 +260,15 @@ test_session_limits (Fixture *fixture, gconstpointer unused)
   g_assert_cmpuint (seed_session_memory_bytes (session), >, 0);
 }
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define HAVE_SANITIZER 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAVE_SANITIZER 1
+#endif
+#endif
+
+#ifndef HAVE_SANITIZER
 /* Bytes of the process that no file stands behind. */
 static gsize
 anonymous_memory (void)
@@ -272,13 +281,6 @@ anonymous_memory (void)
   g_assert_nonnull (line);
   return g_ascii_strtoull (line + strlen ("RssAnon:"), NULL, 10) << 10;
 }
-
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define HAVE_SANITIZER 1
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAVE_SANITIZER 1
-#endif
 #endif
 
 /* What --check prints is what the process takes. */
