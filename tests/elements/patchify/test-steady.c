@@ -137,11 +137,13 @@ run_to_end (GstElement *pipeline)
   g_assert_cmpstr (GST_MESSAGE_TYPE_NAME (message), ==, "eos");
 }
 
+#if COUNT_ALLOCATIONS
 static gint
 max_small (gint frames)
 {
   return frames / SMALL_FRAMES + (glib_check_version (2, 76, 0) ? 0 : SLICES * frames);
 }
+#endif
 
 /* @chain: elements between the source and the sink. */
 static void
