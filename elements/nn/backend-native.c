@@ -552,29 +552,40 @@ take_heads (SeedPrecision precision, const SeedAttention *a)
   return h;
 }
 
+/* [n, dim] as a right factor with dim along k, or with n along k. */
+static void
+pack_across (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint n,
+    guint dim, guint32 *panels)
+{
+  gsize units = seed_tile_units (precision, dim);
+
+  for (guint j = 0; j < n; j += SEED_TILE_COLUMNS, panels += SEED_TILE_COLUMNS * units) {
+    guint count = MIN (SEED_TILE_COLUMNS, n - j);
+
+    if (count < SEED_TILE_COLUMNS)
+      memset (panels, 0, SEED_TILE_COLUMNS * units * sizeof *panels);
+    seed_tiles_get ()->pack_rows (precision, type, seed_rows_at (type, x, j * stride), stride,
+        count, dim, panels, SEED_TILE_COLUMNS);
+  }
+}
+
+static void
+pack_down (SeedPrecision precision, SeedRowsType type, const void *x, gsize stride, guint n,
+    guint dim, guint32 *panels)
+{
+  gsize units = seed_tile_units (precision, n);
+
+  if (dim % SEED_TILE_COLUMNS > 0)
+    memset (panels + dim / SEED_TILE_COLUMNS * SEED_TILE_COLUMNS * units, 0,
+        SEED_TILE_COLUMNS * units * sizeof *panels);
+  seed_tiles_get ()->pack_columns (precision, type, x, stride, dim, n, panels, SEED_TILE_COLUMNS);
+}
+
 static void
 pack_head (SeedPrecision precision, const SeedAttention *a, const Heads *h)
 {
-  const SeedTiles *tiles = seed_tiles_get ();
-
-  for (guint j = 0; j < a->n_keys; j += SEED_TILE_COLUMNS) {
-    guint count = MIN (SEED_TILE_COLUMNS, a->n_keys - j);
-    guint32 *panel = h->keys + j * h->key_units;
-
-    if (count < SEED_TILE_COLUMNS)
-      memset (panel, 0, SEED_TILE_COLUMNS * h->key_units * sizeof *panel);
-    tiles->pack_rows (precision, a->type, seed_rows_at (a->type, a->k, j * a->stride), a->stride,
-        count, a->dim, panel, SEED_TILE_COLUMNS);
-  }
-  for (guint j = 0; j < a->dim; j += SEED_TILE_COLUMNS) {
-    guint count = MIN (SEED_TILE_COLUMNS, a->dim - j);
-    guint32 *panel = h->values + j * h->value_units;
-
-    if (count < SEED_TILE_COLUMNS)
-      memset (panel, 0, SEED_TILE_COLUMNS * h->value_units * sizeof *panel);
-    tiles->pack_columns (precision, a->type, seed_rows_at (a->type, a->v, j), a->stride, count,
-        a->n_keys, panel, SEED_TILE_COLUMNS);
-  }
+  pack_across (precision, a->type, a->k, a->stride, a->n_keys, a->dim, h->keys);
+  pack_down (precision, a->type, a->v, a->stride, a->n_keys, a->dim, h->values);
 }
 
 static void
@@ -667,34 +678,6 @@ take_heads_back (const SeedAttention *a)
   return h;
 }
 
-/* [n, dim] as a right factor with dim along k, or with n along k. */
-static void
-pack_across (SeedRowsType type, const void *x, gsize stride, guint n, guint dim, guint32 *panels)
-{
-  gsize units = seed_tile_units (SEED_PRECISION_BFLOAT16, dim);
-
-  for (guint j = 0; j < n; j += SEED_TILE_COLUMNS, panels += SEED_TILE_COLUMNS * units) {
-    guint count = MIN (SEED_TILE_COLUMNS, n - j);
-
-    if (count < SEED_TILE_COLUMNS)
-      memset (panels, 0, SEED_TILE_COLUMNS * units * sizeof *panels);
-    seed_tiles_get ()->pack_rows (SEED_PRECISION_BFLOAT16, type, seed_rows_at (type, x, j * stride),
-        stride, count, dim, panels, SEED_TILE_COLUMNS);
-  }
-}
-
-static void
-pack_down (SeedRowsType type, const void *x, gsize stride, guint n, guint dim, guint32 *panels)
-{
-  gsize units = seed_tile_units (SEED_PRECISION_BFLOAT16, n);
-
-  if (dim % SEED_TILE_COLUMNS > 0)
-    memset (panels + dim / SEED_TILE_COLUMNS * SEED_TILE_COLUMNS * units, 0,
-        SEED_TILE_COLUMNS * units * sizeof *panels);
-  seed_tiles_get ()->pack_columns (
-      SEED_PRECISION_BFLOAT16, type, x, stride, dim, n, panels, SEED_TILE_COLUMNS);
-}
-
 /* Lines by panels. */
 static void
 lines_product (guint m, guint n, gsize units, const void *lines, gsize lines_stride,
@@ -734,11 +717,11 @@ attention_backward_bf16 (const SeedAttentionBackward *b)
     .c = h.probs,
     .c_stride = h.stride };
 
-  pack_across (a->type, a->k, a->stride, n, dim, h.keys);
-  pack_across (a->type, a->v, a->stride, n, dim, h.values);
-  pack_down (a->type, a->k, a->stride, n, dim, h.key_rows);
-  pack_down (a->type, a->q, a->stride, n, dim, h.query_rows);
-  pack_down (SEED_ROWS_REAL, b->d_out, b->d_out_stride, n, dim, h.d_rows);
+  pack_across (SEED_PRECISION_BFLOAT16, a->type, a->k, a->stride, n, dim, h.keys);
+  pack_across (SEED_PRECISION_BFLOAT16, a->type, a->v, a->stride, n, dim, h.values);
+  pack_down (SEED_PRECISION_BFLOAT16, a->type, a->k, a->stride, n, dim, h.key_rows);
+  pack_down (SEED_PRECISION_BFLOAT16, a->type, a->q, a->stride, n, dim, h.query_rows);
+  pack_down (SEED_PRECISION_BFLOAT16, SEED_ROWS_REAL, b->d_out, b->d_out_stride, n, dim, h.d_rows);
   tiles->line_rows (SEED_ROWS_REAL, b->d_out, b->d_out_stride, n, dim, h.d_lines);
 
   /* h.slopes is not in use yet */
