@@ -22,12 +22,12 @@ uniform_between (SeedRng *rng, double lo, double hi)
 
 /* Width and height in pixels as shown; FALSE when ten draws did not fit. */
 static gboolean
-draw_crop_size (SeedRng *rng, double width, double height, double *w, double *h)
+draw_crop_size (SeedRng *rng, double width, double height, double min_crop, double *w, double *h)
 {
   const double log_ratio = log (SEED_AUGMENT_MAX_RATIO);
 
   for (guint i = 0; i < SEED_AUGMENT_TRIES; i++) {
-    double area = width * height * uniform_between (rng, SEED_AUGMENT_MIN_SCALE, 1.0);
+    double area = width * height * uniform_between (rng, min_crop, 1.0);
     double ratio = exp (uniform_between (rng, -log_ratio, log_ratio));
 
     *w = sqrt (area * ratio);
@@ -41,11 +41,11 @@ draw_crop_size (SeedRng *rng, double width, double height, double *w, double *h)
 }
 
 static void
-draw_crop (SeedRng *rng, const SeedBox *region, double pixel_aspect, SeedBox *crop)
+draw_crop (SeedRng *rng, const SeedBox *region, double pixel_aspect, double min_crop, SeedBox *crop)
 {
   double width = region->x1 - region->x0, height = region->y1 - region->y0, w, h, x = 0.5, y = 0.5;
 
-  if (draw_crop_size (rng, width * pixel_aspect, height, &w, &h)) {
+  if (draw_crop_size (rng, width * pixel_aspect, height, min_crop, &w, &h)) {
     x = seed_rng_uniform (rng);
     y = seed_rng_uniform (rng);
   }
@@ -58,12 +58,12 @@ draw_crop (SeedRng *rng, const SeedBox *region, double pixel_aspect, SeedBox *cr
 
 void
 seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint64 frame,
-    guint view, const SeedBox *region, double pixel_aspect)
+    guint view, const SeedBox *region, double pixel_aspect, double min_crop)
 {
   SeedRng rng;
 
   seed_rng_init (&rng, seed_hash (seed_hash (seed_hash_string (seed, stream), frame), view));
-  draw_crop (&rng, region, pixel_aspect, &augment->crop);
+  draw_crop (&rng, region, pixel_aspect, min_crop, &augment->crop);
   augment->flip = seed_rng_uniform (&rng) < SEED_AUGMENT_FLIP;
   augment->jitter = seed_rng_uniform (&rng) < SEED_AUGMENT_JITTER;
   augment->grey = seed_rng_uniform (&rng) < SEED_AUGMENT_GREY;

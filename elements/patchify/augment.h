@@ -10,7 +10,7 @@
  * jitter, grey. What is drawn is a pure function of (seed, stream, frame, view) and of the shape of
  * the region, never of the image size: instances of different geometry cut the same views.
  */
-#define SEED_AUGMENT_MIN_SCALE 0.2       /* smallest crop, as a share of the region's area */
+#define SEED_AUGMENT_MIN_CROP 0.2        /* smallest crop, as a share of the region's area */
 #define SEED_AUGMENT_MAX_RATIO (4.0 / 3) /* width over height lies in 1/this..this */
 #define SEED_AUGMENT_TRIES 10            /* then the largest centred crop of an allowed ratio */
 #define SEED_AUGMENT_FLIP 0.5            /* probabilities */
@@ -34,10 +34,12 @@ typedef struct {
   double factor[SEED_N_JITTERS];    /* by SeedJitter; hue in turns */
 } SeedAugment;
 
-/* @region: of the frame in pixels, what the crop is taken of. @pixel_aspect as in seed_fit_place.
+/*
+ * @region: of the frame in pixels, what the crop is taken of. @pixel_aspect as in seed_fit_place.
+ * @min_crop: smallest crop as a share of the region's area, above 0 to 1.
  */
 void seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint64 frame,
-    guint view, const SeedBox *region, double pixel_aspect);
+    guint view, const SeedBox *region, double pixel_aspect, double min_crop);
 
 /*
  * The @seed to draw with for a frame that comes from memory for the @repeat-th time: other views

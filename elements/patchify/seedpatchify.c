@@ -65,6 +65,7 @@ enum {
   PROP_BATCH_DEADLINE_MS,
   PROP_AUGMENT,
   PROP_REFERENCE_VIEW,
+  PROP_MIN_CROP,
   PROP_FIT,
   PROP_INTERPOLATION,
   PROP_IMAGE_SIZE,
@@ -159,6 +160,10 @@ install_properties (GObjectClass *object_class)
           "With augment: make the first view all of what the others are crops of, not flipped and "
           "in its own colours, as learning image anchors wants it",
           DEFAULT_REFERENCE_VIEW, rw));
+  g_object_class_install_property (object_class, PROP_MIN_CROP,
+      g_param_spec_double ("min-crop", "Smallest crop",
+          "With augment: the smallest crop, as a share of the area that crops are taken of", 0.01,
+          1.0, SEED_AUGMENT_MIN_CROP, rw));
   g_object_class_install_property (object_class, PROP_FIT,
       g_param_spec_enum (
           "fit", "Fit", "How a frame becomes a square", SEED_TYPE_PATCHIFY_FIT, DEFAULT_FIT, rw));
@@ -215,6 +220,7 @@ seed_patchify_init (SeedPatchify *self)
     .deadline_ms = DEFAULT_BATCH_DEADLINE_MS,
     .augment = DEFAULT_AUGMENT,
     .reference_view = DEFAULT_REFERENCE_VIEW,
+    .min_crop = SEED_AUGMENT_MIN_CROP,
     .fit = DEFAULT_FIT,
     .interpolation = DEFAULT_INTERPOLATION,
     .image_size = DEFAULT_IMAGE_SIZE,
@@ -271,6 +277,10 @@ seed_patchify_set_property (GObject *object, guint id, const GValue *value, GPar
     break;
   case PROP_REFERENCE_VIEW:
     s->reference_view = g_value_get_boolean (value);
+    in_caps = FALSE;
+    break;
+  case PROP_MIN_CROP:
+    s->min_crop = g_value_get_double (value);
     in_caps = FALSE;
     break;
   case PROP_FIT:
@@ -330,6 +340,9 @@ seed_patchify_get_property (GObject *object, guint id, GValue *value, GParamSpec
     break;
   case PROP_REFERENCE_VIEW:
     g_value_set_boolean (value, s->reference_view);
+    break;
+  case PROP_MIN_CROP:
+    g_value_set_double (value, s->min_crop);
     break;
   case PROP_FIT:
     g_value_set_enum (value, s->fit);

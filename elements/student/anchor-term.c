@@ -14,6 +14,7 @@ struct _SeedAnchorTerm {
   gsize word_size;
   SeedVit *reference, *query;
   SeedAnchors *anchors;
+  SeedHistogramTerm *histogram;
 
   guint8 *view;        /* one view of a batch [max_items, N, 3*P*P] */
   guint32 *kept;       /* [max_items, n_kept] */
@@ -63,6 +64,7 @@ seed_anchor_term_new (const SeedVitConfig *vit, const SeedAnchorsConfig *config,
   term->anchors = seed_anchors_new (&shape, config, params, max_items, term->n_kept, error);
   if (!term->anchors)
     return NULL;
+  term->histogram = seed_histogram_new (params, max_items, backend);
   kept = (gsize) max_items * term->n_kept;
   term->view = g_malloc (max_items * view_size (term));
   term->kept = g_new (guint32, kept);
@@ -80,6 +82,7 @@ seed_anchor_term_free (SeedAnchorTerm *term)
   seed_vit_free (term->reference);
   seed_vit_free (term->query);
   seed_anchors_free (term->anchors);
+  seed_histogram_free (term->histogram);
   g_free (term->view);
   g_free (term->kept);
   g_free (term->no_position);
@@ -94,8 +97,9 @@ seed_anchor_term_memory_bytes (const SeedAnchorTerm *term)
   gsize kept = (gsize) term->max_items * term->n_kept;
 
   return seed_vit_memory_bytes (term->reference) + seed_vit_memory_bytes (term->query) +
-         seed_anchors_memory_bytes (term->anchors) + term->max_items * view_size (term) +
-         kept * (2 * sizeof (guint32) + 1) + term->max_items * query_stride (term) * sizeof (real);
+         seed_anchors_memory_bytes (term->anchors) + seed_histogram_memory_bytes (term->histogram) +
+         term->max_items * view_size (term) + kept * (2 * sizeof (guint32) + 1) +
+         term->max_items * query_stride (term) * sizeof (real);
 }
 
 static void
@@ -142,15 +146,16 @@ seed_anchor_term_assign (SeedAnchorTerm *term, const real *values, const guint8 
   return TRUE;
 }
 
-void
+double
 seed_anchor_term_loss (SeedAnchorTerm *term, const real *values, const guint8 *words, double weight,
-    SeedAnchorsLosses *losses, real *grads)
+    double w_histogram, SeedAnchorsLosses *losses, real *grads)
 {
   const SeedVitSubset subset = { term->n_kept, term->kept, term->no_position };
   gsize d = term->config.dim, stride = query_stride (term);
   const real *rows;
+  double histogram;
 
-  g_return_if_fail (term->b > 0);
+  g_return_val_if_fail (term->b > 0, 0);
 
   take_view (term, words, term->b, 1);
   seed_vit_pack (term->query, values);
@@ -158,8 +163,12 @@ seed_anchor_term_loss (SeedAnchorTerm *term, const real *values, const guint8 *w
   memset (term->d_rows, 0, term->b * stride * sizeof (real));
   seed_anchors_loss (term->anchors, values, &(SeedAnchorsRows){ rows + d, stride }, term->n_kept,
       term->match, weight, losses, grads, grads ? term->d_rows + d : NULL);
+  histogram = seed_histogram_loss (term->histogram, values, rows, stride,
+      seed_anchors_get_assignment (term->anchors), term->n_words, term->b, w_histogram, grads,
+      term->d_rows);
   if (grads)
     seed_vit_backward (term->query, values, term->d_rows, grads);
+  return histogram;
 }
 
 const real *

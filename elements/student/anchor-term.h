@@ -3,12 +3,14 @@
 
 #include "anchors/anchors.h"
 #include "anchors/views.h"
+#include "student/histogram.h"
 #include "student/layers.h"
 
 /*
  * The image-anchor loss of a student (anchors/anchors.h, docs/anchors.md) on a batch of two views:
  * view 0 is the reference, seen whole by the moving average; of view 1, the query, the student sees
- * SEED_ANCHORS_KEPT of the words, SEED_ANCHORS_DROPPED of these without their position.
+ * SEED_ANCHORS_KEPT of the words, SEED_ANCHORS_DROPPED of these without their position. From the
+ * same pass the embedding learns to tell the reference's histogram (histogram.h).
  */
 typedef struct {
   const real *ema;              /* flat, laid out as the parameters: the moving average */
@@ -34,9 +36,12 @@ gsize seed_anchor_term_memory_bytes (const SeedAnchorTerm *term);
 gboolean seed_anchor_term_assign (SeedAnchorTerm *term, const real *values, const guint8 *words,
     const SeedAnchorTermBatch *batch, guint b, GError **error);
 
-/* After that, with the words still there: ADDS @weight times the gradient to @grads unless NULL. */
-void seed_anchor_term_loss (SeedAnchorTerm *term, const real *values, const guint8 *words,
-    double weight, SeedAnchorsLosses *losses, real *grads);
+/*
+ * After that, with the words still there: what there is of the anchors in @losses, and L_h. ADDS
+ * @weight and @w_histogram times their gradients to @grads unless NULL.
+ */
+double seed_anchor_term_loss (SeedAnchorTerm *term, const real *values, const guint8 *words,
+    double weight, double w_histogram, SeedAnchorsLosses *losses, real *grads);
 
 /* Q [b, N, K] of the last assignment. */
 const real *seed_anchor_term_get_assignment (const SeedAnchorTerm *term);

@@ -48,6 +48,7 @@ seed_learner_config_init (SeedLearnerConfig *config)
     .w_labels = 1,
     .w_captions = 1,
     .w_anchor = 1,
+    .w_histogram = 1,
     .queue_size = 16384,
     .teacher_drop = 0.5,
     .label_smoothing = 0.1 };
@@ -105,6 +106,7 @@ seed_learner_append_params (const SeedLearnerConfig *config, SeedParams *params)
 
     seed_anchors_shape_init (&shape, &config->shape.vit);
     seed_anchors_append_learning (&shape, params);
+    seed_histogram_append_params (shape.n_anchors, config->shape.embed_dim, params);
   }
   if (config->objective & SEED_OBJECTIVE_LABELS)
     seed_layer_append_linear (params, "label_head", config->n_classes, config->shape.embed_dim);
@@ -503,7 +505,7 @@ anchor_term (Pass *pass)
 {
   SeedLearner *learner = pass->learner;
   SeedLearnerReport *report = pass->report;
-  double weight = learner->config.w_anchor;
+  double weight = learner->config.w_anchor, w_histogram = learner->config.w_histogram;
 
   if (!pass->batch->anchors || !learner->anchors)
     return FALSE;
@@ -511,10 +513,10 @@ anchor_term (Pass *pass)
       pass->batch->words, pass->batch->anchors, pass->batch->b, NULL);
   if (report->anchors_refused)
     return FALSE;
-  seed_anchor_term_loss (learner->anchors, pass->values, pass->batch->words, weight,
-      &report->anchor_losses, pass->grads);
+  report->histogram = seed_anchor_term_loss (learner->anchors, pass->values, pass->batch->words,
+      weight, w_histogram, &report->anchor_losses, pass->grads);
   report->anchors = report->anchor_losses.total;
-  report->total += weight * report->anchors;
+  report->total += weight * report->anchors + w_histogram * report->histogram;
   return TRUE;
 }
 
@@ -600,6 +602,7 @@ seed_learner_loss (SeedLearner *learner, const real *values, const SeedLearnerBa
     .labels = NAN,
     .captions = NAN,
     .anchors = NAN,
+    .histogram = NAN,
     .accuracy = NAN,
     .caption_scale = NAN };
   if (learner->student && (batch->target || batch->teachers || batch->labels || batch->captions))

@@ -11,14 +11,14 @@
  * objective. No optimiser, no files (trainer.h).
  *
  *   L = w_sim L_sim + sum_t mean_i keep_ti (w_seed L_seed,ti + w_feat L_feat,ti)
- *     + w_labels L_labels + w_captions L_captions + w_anchor L_anchor
+ *     + w_labels L_labels + w_captions L_captions + w_anchor L_anchor + w_histogram L_h
  *
  * Teacher dropping (UNIC, Sariyildiz et al. 2024, arXiv 2408.05088): of each item the teacher with
  * the largest loss is kept, each other one is dropped with a probability: keep is 1 or 0.
  *
  * Parameters: the student's (with anchors, what describes frames by them), then what else learning
- * anchors needs, "label_head" (Linear E -> classes, on sqrt (E) z), "captions.text" (Linear from
- * the text's width to E) and "captions.scale", then each teacher's.
+ * anchors needs (with "anchor_histogram"), "label_head" (Linear E -> classes, on sqrt (E) z),
+ * "captions.text" (Linear from the text's width to E) and "captions.scale", then each teacher's.
  */
 #define SEED_LEARNER_MAX_TEACHERS 8u
 #define SEED_LEARNER_MAX_CLASSES 65536u
@@ -27,7 +27,7 @@ typedef struct {
   SeedStudentShape shape;
   SeedObjective objective;
   double temperature; /* tau of the similarity loss */
-  double w_sim, w_seed, w_feat, w_labels, w_captions, w_anchor;
+  double w_sim, w_seed, w_feat, w_labels, w_captions, w_anchor, w_histogram;
   guint queue_size;    /* K of each teacher */
   double teacher_drop; /* probability */
   guint n_classes;     /* with labels */
@@ -58,7 +58,7 @@ typedef struct {
 /* Means over the batch, without weights. NaN: the batch had nothing for that term. */
 typedef struct {
   double total; /* what was minimised: with weights and dropping */
-  double similarity, seed, features, labels, captions, anchors;
+  double similarity, seed, features, labels, captions, anchors, histogram;
   guint n_teachers;
   struct {
     double seed, summary, tokens; /* tokens: NaN without */

@@ -62,6 +62,7 @@ add_losses (JsonBuilder *builder, const SeedLearnerReport *losses)
   add_term (builder, "labels", losses->labels);
   add_term (builder, "captions", losses->captions);
   add_term (builder, "anchors", losses->anchors);
+  add_term (builder, "histogram", losses->histogram);
   json_builder_end_object (builder);
 }
 

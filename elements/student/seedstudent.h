@@ -116,7 +116,7 @@ struct _SeedStudentElement {
   guint queue_size, calibration, classes, probe, keep;
   guint64 steps, seed;
   double lr, weight_decay, ema, temperature;
-  double w_sim, w_seed, w_feat, w_labels, w_captions, w_anchor;
+  double w_sim, w_seed, w_feat, w_labels, w_captions, w_anchor, w_histogram;
   double teacher_drop, label_smoothing, mixup, tolerance;
   gboolean tokens, heatmaps, deterministic, watch;
   SeedPromotePolicy promote;

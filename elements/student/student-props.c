@@ -70,6 +70,9 @@ static const Prop props[] = {
       "train: weight of the contrastive loss with the captions"),
   DOUBLE ("w-anchor", "Anchor weight", w_anchor, 0, 1000, 1,
       "train: weight of the image-anchor loss; above 0 with that objective"),
+  DOUBLE ("w-histogram", "Histogram weight", w_histogram, 0, 1000, 1,
+      "train, with the objective anchors: weight of the embedding's telling the histogram of "
+      "anchors"),
   UINT ("queue-size", "Queue size", queue_size, 1, 1048576, 16384,
       "train: embeddings of each teacher that the SEED loss compares with"),
   DOUBLE ("teacher-drop", "Teacher drop", teacher_drop, 0, 1, 0.5,

@@ -58,6 +58,7 @@ make_config (SeedStudentElement *self, SeedTrainerConfig *config, GError **error
   learner->w_labels = self->w_labels;
   learner->w_captions = self->w_captions;
   learner->w_anchor = self->w_anchor;
+  learner->w_histogram = self->w_histogram;
   learner->queue_size = self->queue_size;
   learner->teacher_drop = self->teacher_drop;
   learner->n_classes = self->classes;

@@ -16,7 +16,7 @@ cut_view (const SeedFrame *frame, const char *stream, guint64 number, guint view
   SeedAugment augment;
   SeedCut cut = { .place = place_all (frame->width, frame->height, size), .augment = &augment };
 
-  seed_augment_draw (&augment, 7, stream, number, view, &region, 1.0);
+  seed_augment_draw (&augment, 7, stream, number, view, &region, 1.0, SEED_AUGMENT_MIN_CROP);
   cut.place.box = augment.crop;
   seed_cutter_run (cutter, frame, &cut, 1, words);
 }
@@ -95,7 +95,7 @@ test_shares (void)
   for (guint i = 0; i < N_DRAWS; i++) {
     SeedAugment a;
 
-    seed_augment_draw (&a, 3, "cam", i, i % 2, &full_hd, 1.0);
+    seed_augment_draw (&a, 3, "cam", i, i % 2, &full_hd, 1.0, SEED_AUGMENT_MIN_CROP);
     flips += a.flip != 0;
     greys += a.grey != 0;
     jitters += a.jitter != 0;
@@ -123,7 +123,7 @@ test_crops (void)
       SeedAugment a;
       double w, h, share;
 
-      seed_augment_draw (&a, 5, "cam", i, 0, region, 1.0);
+      seed_augment_draw (&a, 5, "cam", i, 0, region, 1.0, SEED_AUGMENT_MIN_CROP);
       w = a.crop.x1 - a.crop.x0;
       h = a.crop.y1 - a.crop.y0;
       share = w * h / area;
@@ -132,7 +132,7 @@ test_crops (void)
       g_assert_cmpfloat (w / h, <, SEED_AUGMENT_MAX_RATIO + 1e-6);
       g_assert_cmpfloat (h / w, <, SEED_AUGMENT_MAX_RATIO + 1e-6);
       if (r < 3)
-        g_assert_cmpfloat (share, >, SEED_AUGMENT_MIN_SCALE - 1e-6);
+        g_assert_cmpfloat (share, >, SEED_AUGMENT_MIN_CROP - 1e-6);
       else /* too long for any draw: the middle of it */
         g_assert_cmpfloat_with_epsilon (a.crop.x0 + a.crop.x1 + a.crop.y0 + a.crop.y1, 1003, 1e-6);
       if (r == 0) {
@@ -155,7 +155,7 @@ test_pixel_aspect (void)
     SeedAugment a;
     double ratio;
 
-    seed_augment_draw (&a, 5, "cam", i, 0, &region, 2.0);
+    seed_augment_draw (&a, 5, "cam", i, 0, &region, 2.0, SEED_AUGMENT_MIN_CROP);
     ratio = (a.crop.x1 - a.crop.x0) / (a.crop.y1 - a.crop.y0);
     g_assert_cmpfloat (ratio, >, 3.0 / 8 - 1e-6);
     g_assert_cmpfloat (ratio, <, 2.0 / 3 + 1e-6);
@@ -170,12 +170,14 @@ test_repeats (void)
   SeedAugment first, drawn[64];
 
   g_assert_cmpuint (seed_augment_repeat_seed (9, 0), ==, 9);
-  seed_augment_draw (&first, 9, "cam", 4, 0, &region, 1.0);
+  seed_augment_draw (&first, 9, "cam", 4, 0, &region, 1.0, SEED_AUGMENT_MIN_CROP);
   for (guint n = 0; n < G_N_ELEMENTS (drawn); n++) {
     SeedAugment again;
 
-    seed_augment_draw (&drawn[n], seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0);
-    seed_augment_draw (&again, seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0);
+    seed_augment_draw (&drawn[n], seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0,
+        SEED_AUGMENT_MIN_CROP);
+    seed_augment_draw (
+        &again, seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0, SEED_AUGMENT_MIN_CROP);
     g_assert_cmpmem (&drawn[n].crop, sizeof (SeedBox), &again.crop, sizeof (SeedBox));
     for (guint m = 0; m < n; m++)
       g_assert_false (drawn[m].crop.x0 == drawn[n].crop.x0 && drawn[m].crop.x1 == drawn[n].crop.x1);

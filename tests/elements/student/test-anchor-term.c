@@ -4,7 +4,7 @@
 #include "differences.h"
 #include "student/anchor-term.h"
 
-enum { B = 3, SIZE = 32, PATCH = 8, N = 16 };
+enum { B = 3, SIZE = 32, PATCH = 8, N = 16, E = 10 };
 
 typedef struct {
   SeedVitConfig vit;
@@ -51,7 +51,9 @@ net_new (void)
     .std = { 1, 1, 1 } };
   seed_vit_append_params (&net->vit, &net->params);
   seed_anchors_shape_init (&shape, &net->vit);
+  seed_layer_append_linear (&net->params, "embed_head", E, net->vit.dim);
   seed_anchors_append_params (&shape, &net->params);
+  seed_histogram_append_params (shape.n_anchors, E, &net->params);
   seed_anchors_config_init (&config);
   config.min_frames = B;
   net->term = seed_anchor_term_new (&net->vit, &config, &net->params, B, NULL, NULL);
@@ -88,9 +90,10 @@ total (gpointer data)
 {
   Net *net = data;
   SeedAnchorsLosses losses;
+  double histogram =
+      seed_anchor_term_loss (net->term, net->values, net->words, 1, 1, &losses, NULL);
 
-  seed_anchor_term_loss (net->term, net->values, net->words, 1, &losses, NULL);
-  return 0.7 * losses.total;
+  return 0.7 * losses.total + 1.3 * histogram;
 }
 
 static void
@@ -100,7 +103,7 @@ test_gradients (void)
   SeedAnchorsLosses losses;
 
   g_assert_true (assign (net));
-  seed_anchor_term_loss (net->term, net->values, net->words, 0.7, &losses, net->grads);
+  seed_anchor_term_loss (net->term, net->values, net->words, 0.7, 1.3, &losses, net->grads);
   g_assert_cmpuint (losses.n_matched, ==, B * N / 4); /* the reference shows all of it */
   for (guint p = 0; p < net->params.n; p++) {
     const SeedParam *param = &net->params.items[p];
@@ -108,6 +111,45 @@ test_gradients (void)
     check_gradient (param->name, net->values + param->offset, net->grads + param->offset,
         param->size, 1 + param->size / 12, total, net);
   }
+  net_free (net);
+}
+
+/* KL is 0 for who tells the histogram exactly: a bias of its logarithm, whatever the image. */
+static void
+test_histogram (void)
+{
+  Net *net = net_new ();
+  const SeedParam *weight = seed_params_lookup (&net->params, "anchor_histogram.weight");
+  const SeedParam *bias = seed_params_lookup (&net->params, "anchor_histogram.bias");
+  const real *assignment;
+  SeedAnchorsLosses losses;
+  double before, expected = 0;
+
+  g_assert_true (assign (net));
+  before = seed_anchor_term_loss (net->term, net->values, net->words, 1, 1, &losses, NULL);
+  memset (net->values + weight->offset, 0, weight->size * sizeof (real));
+  assignment = seed_anchor_term_get_assignment (net->term);
+  for (guint k = 0; k < bias->size; k++) {
+    double share = 0;
+
+    for (guint u = 0; u < N; u++)
+      share += assignment[u * bias->size + k] / N;
+    net->values[bias->offset + k] = (real) log (MAX (share, 1e-30));
+  }
+  /* right for the first image, and as wrong for the others as their histograms differ from its */
+  for (guint i = 1; i < B; i++)
+    for (guint k = 0; k < bias->size; k++) {
+      double share = 0;
+
+      for (guint u = 0; u < N; u++)
+        share += assignment[(i * N + u) * bias->size + k] / N;
+      if (share > 0)
+        expected += share * (log (share) - net->values[bias->offset + k]) / B;
+    }
+  g_assert_cmpfloat_with_epsilon (
+      seed_anchor_term_loss (net->term, net->values, net->words, 1, 1, &losses, NULL), expected,
+      1e-9);
+  g_assert_cmpfloat (before, >, 0);
   net_free (net);
 }
 
@@ -137,7 +179,7 @@ test_views (void)
 
   net->views[1] = (SeedAnchorsView){ 2, 2, 1, 1, FALSE };
   g_assert_true (assign (net));
-  seed_anchor_term_loss (net->term, net->values, net->words, 1, &losses, NULL);
+  seed_anchor_term_loss (net->term, net->values, net->words, 1, 1, &losses, NULL);
   g_assert_cmpuint (losses.n_matched, ==, (B - 1) * N / 4);
   net_free (net);
 }
@@ -157,6 +199,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/anchor-term/gradients", test_gradients);
+  g_test_add_func ("/anchor-term/histogram", test_histogram);
   g_test_add_func ("/anchor-term/draws", test_draws);
   g_test_add_func ("/anchor-term/views", test_views);
   g_test_add_func ("/anchor-term/few-frames", test_few_frames);

@@ -154,7 +154,7 @@ test_together (void)
   g_assert_cmpfloat (last.losses.labels, <, 0.8 * first.losses.labels);
   g_assert_cmpfloat (last.losses.anchors, <, first.losses.anchors);
   g_assert_cmpfloat_with_epsilon (
-      last.losses.total, last.losses.labels + last.losses.anchors, 1e-6);
+      last.losses.total, last.losses.labels + last.losses.anchors + last.losses.histogram, 1e-6);
 }
 
 /* The same as without having been saved, to the last bit, and the model has the anchors. */
