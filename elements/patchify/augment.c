@@ -58,18 +58,18 @@ draw_crop (SeedRng *rng, const SeedBox *region, double pixel_aspect, double min_
 
 void
 seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint64 frame,
-    guint view, const SeedBox *region, double pixel_aspect, double min_crop)
+    guint view, const SeedBox *region, double pixel_aspect, const SeedAugmentLimits *limits)
 {
   SeedRng rng;
 
   seed_rng_init (&rng, seed_hash (seed_hash (seed_hash_string (seed, stream), frame), view));
-  draw_crop (&rng, region, pixel_aspect, min_crop, &augment->crop);
+  draw_crop (&rng, region, pixel_aspect, limits->min_crop, &augment->crop);
   augment->flip = seed_rng_uniform (&rng) < SEED_AUGMENT_FLIP;
   augment->jitter = seed_rng_uniform (&rng) < SEED_AUGMENT_JITTER;
-  augment->grey = seed_rng_uniform (&rng) < SEED_AUGMENT_GREY;
+  augment->grey = seed_rng_uniform (&rng) < SEED_AUGMENT_GREY * limits->colour;
   for (guint i = 0; i < SEED_N_JITTERS; i++) {
     gboolean hue = i == SEED_JITTER_HUE;
-    double reach = hue ? SEED_AUGMENT_HUE : SEED_AUGMENT_STRENGTH;
+    double reach = limits->colour * (hue ? SEED_AUGMENT_HUE : SEED_AUGMENT_STRENGTH);
 
     augment->factor[i] = (hue ? 0.0 : 1.0) + uniform_between (&rng, -reach, reach);
     augment->order[i] = (SeedJitter) i;

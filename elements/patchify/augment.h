@@ -34,12 +34,22 @@ typedef struct {
   double factor[SEED_N_JITTERS];    /* by SeedJitter; hue in turns */
 } SeedAugment;
 
+/* How far views may differ from the frame. */
+typedef struct {
+  double min_crop; /* smallest crop as a share of the region's area, above 0 to 1 */
+  double colour; /* 0..1, what the reach of jitter and the probability of grey are multiplied by */
+} SeedAugmentLimits;
+
+#define SEED_AUGMENT_DEFAULT_LIMITS                                                                \
+  {                                                                                                \
+    SEED_AUGMENT_MIN_CROP, 1                                                                       \
+  }
+
 /*
  * @region: of the frame in pixels, what the crop is taken of. @pixel_aspect as in seed_fit_place.
- * @min_crop: smallest crop as a share of the region's area, above 0 to 1.
  */
 void seed_augment_draw (SeedAugment *augment, guint64 seed, const char *stream, guint64 frame,
-    guint view, const SeedBox *region, double pixel_aspect, double min_crop);
+    guint view, const SeedBox *region, double pixel_aspect, const SeedAugmentLimits *limits);
 
 /*
  * The @seed to draw with for a frame that comes from memory for the @repeat-th time: other views

@@ -73,7 +73,7 @@ cut_augmented (SeedPatchify *self, const SeedFrame *frame, const SeedStreamMeta 
 
   for (guint v = 0; v < self->info.views; v++) {
     seed_augment_draw (&self->augments[v], seed, who->stream, who->frame, v, &whole->box,
-        self->input->pixel_aspect, settings->min_crop);
+        self->input->pixel_aspect, &settings->limits);
     self->cuts[v] = (SeedCut){ .place = { .box = self->augments[v].crop,
                                    .width = self->info.image_size,
                                    .height = self->info.image_size },

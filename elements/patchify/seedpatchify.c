@@ -66,6 +66,7 @@ enum {
   PROP_AUGMENT,
   PROP_REFERENCE_VIEW,
   PROP_MIN_CROP,
+  PROP_COLOUR,
   PROP_FIT,
   PROP_INTERPOLATION,
   PROP_IMAGE_SIZE,
@@ -164,6 +165,9 @@ install_properties (GObjectClass *object_class)
       g_param_spec_double ("min-crop", "Smallest crop",
           "With augment: the smallest crop, as a share of the area that crops are taken of", 0.01,
           1.0, SEED_AUGMENT_MIN_CROP, rw));
+  g_object_class_install_property (object_class, PROP_COLOUR,
+      g_param_spec_double ("colour", "Colour",
+          "With augment: how much colours are changed, 0 (not at all) to 1", 0.0, 1.0, 1.0, rw));
   g_object_class_install_property (object_class, PROP_FIT,
       g_param_spec_enum (
           "fit", "Fit", "How a frame becomes a square", SEED_TYPE_PATCHIFY_FIT, DEFAULT_FIT, rw));
@@ -220,7 +224,7 @@ seed_patchify_init (SeedPatchify *self)
     .deadline_ms = DEFAULT_BATCH_DEADLINE_MS,
     .augment = DEFAULT_AUGMENT,
     .reference_view = DEFAULT_REFERENCE_VIEW,
-    .min_crop = SEED_AUGMENT_MIN_CROP,
+    .limits = SEED_AUGMENT_DEFAULT_LIMITS,
     .fit = DEFAULT_FIT,
     .interpolation = DEFAULT_INTERPOLATION,
     .image_size = DEFAULT_IMAGE_SIZE,
@@ -279,8 +283,12 @@ seed_patchify_set_property (GObject *object, guint id, const GValue *value, GPar
     s->reference_view = g_value_get_boolean (value);
     in_caps = FALSE;
     break;
+  case PROP_COLOUR:
+    s->limits.colour = g_value_get_double (value);
+    in_caps = FALSE;
+    break;
   case PROP_MIN_CROP:
-    s->min_crop = g_value_get_double (value);
+    s->limits.min_crop = g_value_get_double (value);
     in_caps = FALSE;
     break;
   case PROP_FIT:
@@ -341,8 +349,11 @@ seed_patchify_get_property (GObject *object, guint id, GValue *value, GParamSpec
   case PROP_REFERENCE_VIEW:
     g_value_set_boolean (value, s->reference_view);
     break;
+  case PROP_COLOUR:
+    g_value_set_double (value, s->limits.colour);
+    break;
   case PROP_MIN_CROP:
-    g_value_set_double (value, s->min_crop);
+    g_value_set_double (value, s->limits.min_crop);
     break;
   case PROP_FIT:
     g_value_set_enum (value, s->fit);

@@ -31,7 +31,7 @@ typedef enum {
 typedef struct {
   guint views, batch, deadline_ms;
   gboolean augment, reference_view;
-  double min_crop;
+  SeedAugmentLimits limits;
   SeedPatchifyFit fit;
   SeedPatchifyInterpolation interpolation;
   guint image_size, patch_size; /* 0: open */

@@ -3,6 +3,8 @@
 
 #include "test-frames.h"
 
+static const SeedAugmentLimits limits = SEED_AUGMENT_DEFAULT_LIMITS;
+
 #define N_DRAWS 20000
 
 static const SeedBox full_hd = { 0, 0, 1920, 1080 };
@@ -16,7 +18,7 @@ cut_view (const SeedFrame *frame, const char *stream, guint64 number, guint view
   SeedAugment augment;
   SeedCut cut = { .place = place_all (frame->width, frame->height, size), .augment = &augment };
 
-  seed_augment_draw (&augment, 7, stream, number, view, &region, 1.0, SEED_AUGMENT_MIN_CROP);
+  seed_augment_draw (&augment, 7, stream, number, view, &region, 1.0, &limits);
   cut.place.box = augment.crop;
   seed_cutter_run (cutter, frame, &cut, 1, words);
 }
@@ -95,7 +97,7 @@ test_shares (void)
   for (guint i = 0; i < N_DRAWS; i++) {
     SeedAugment a;
 
-    seed_augment_draw (&a, 3, "cam", i, i % 2, &full_hd, 1.0, SEED_AUGMENT_MIN_CROP);
+    seed_augment_draw (&a, 3, "cam", i, i % 2, &full_hd, 1.0, &limits);
     flips += a.flip != 0;
     greys += a.grey != 0;
     jitters += a.jitter != 0;
@@ -123,7 +125,7 @@ test_crops (void)
       SeedAugment a;
       double w, h, share;
 
-      seed_augment_draw (&a, 5, "cam", i, 0, region, 1.0, SEED_AUGMENT_MIN_CROP);
+      seed_augment_draw (&a, 5, "cam", i, 0, region, 1.0, &limits);
       w = a.crop.x1 - a.crop.x0;
       h = a.crop.y1 - a.crop.y0;
       share = w * h / area;
@@ -145,6 +147,27 @@ test_crops (void)
   g_assert_cmpfloat (largest, >, 0.7);
 }
 
+/* Closer to the frame: larger crops of the same kind, and colours that stay. */
+static void
+test_limits (void)
+{
+  static const SeedAugmentLimits close = { 0.6, 0 };
+  double smallest = 1;
+
+  for (guint i = 0; i < N_DRAWS; i++) {
+    double area = (full_hd.x1 - full_hd.x0) * (full_hd.y1 - full_hd.y0);
+    SeedAugment a;
+
+    seed_augment_draw (&a, 5, "cam", i, 0, &full_hd, 1.0, &close);
+    smallest = MIN (smallest, (a.crop.x1 - a.crop.x0) * (a.crop.y1 - a.crop.y0) / area);
+    g_assert_false (a.grey);
+    for (guint k = 0; k < SEED_N_JITTERS; k++)
+      g_assert_cmpfloat (a.factor[k], ==, k == SEED_JITTER_HUE ? 0 : 1);
+  }
+  g_assert_cmpfloat (smallest, >, 0.6 - 1e-6);
+  g_assert_cmpfloat (smallest, <, 0.65);
+}
+
 /* 100 x 100 pixels twice as wide as high: crops of 3/4..4/3 as shown are 3/8..2/3 in pixels. */
 static void
 test_pixel_aspect (void)
@@ -155,7 +178,7 @@ test_pixel_aspect (void)
     SeedAugment a;
     double ratio;
 
-    seed_augment_draw (&a, 5, "cam", i, 0, &region, 2.0, SEED_AUGMENT_MIN_CROP);
+    seed_augment_draw (&a, 5, "cam", i, 0, &region, 2.0, &limits);
     ratio = (a.crop.x1 - a.crop.x0) / (a.crop.y1 - a.crop.y0);
     g_assert_cmpfloat (ratio, >, 3.0 / 8 - 1e-6);
     g_assert_cmpfloat (ratio, <, 2.0 / 3 + 1e-6);
@@ -170,14 +193,13 @@ test_repeats (void)
   SeedAugment first, drawn[64];
 
   g_assert_cmpuint (seed_augment_repeat_seed (9, 0), ==, 9);
-  seed_augment_draw (&first, 9, "cam", 4, 0, &region, 1.0, SEED_AUGMENT_MIN_CROP);
+  seed_augment_draw (&first, 9, "cam", 4, 0, &region, 1.0, &limits);
   for (guint n = 0; n < G_N_ELEMENTS (drawn); n++) {
     SeedAugment again;
 
-    seed_augment_draw (&drawn[n], seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0,
-        SEED_AUGMENT_MIN_CROP);
     seed_augment_draw (
-        &again, seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0, SEED_AUGMENT_MIN_CROP);
+        &drawn[n], seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0, &limits);
+    seed_augment_draw (&again, seed_augment_repeat_seed (9, n), "cam", 4, 0, &region, 1.0, &limits);
     g_assert_cmpmem (&drawn[n].crop, sizeof (SeedBox), &again.crop, sizeof (SeedBox));
     for (guint m = 0; m < n; m++)
       g_assert_false (drawn[m].crop.x0 == drawn[n].crop.x0 && drawn[m].crop.x1 == drawn[n].crop.x1);
@@ -320,6 +342,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/augment/limits", test_limits);
   g_test_add_func ("/augment/pure-function", test_pure_function);
   g_test_add_func ("/augment/same-region-for-two-sizes", test_same_region_for_two_sizes);
   g_test_add_func ("/augment/shares", test_shares);

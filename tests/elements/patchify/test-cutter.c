@@ -6,6 +6,8 @@
 
 #include "test-frames.h"
 
+static const SeedAugmentLimits limits = SEED_AUGMENT_DEFAULT_LIMITS;
+
 /* --- fits and words ----------------------------------------------------------------------------
  */
 
@@ -267,7 +269,7 @@ cut_random_views (SeedCutter *cutter, const SeedFrame *frame, guint64 number, gu
   SeedCut cuts[2];
 
   for (guint v = 0; v < 2; v++) {
-    seed_augment_draw (&augments[v], 1, "cam", number, v, &region, 1.0, SEED_AUGMENT_MIN_CROP);
+    seed_augment_draw (&augments[v], 1, "cam", number, v, &region, 1.0, &limits);
     cuts[v] =
         (SeedCut){ .place = place_all (frame->width, frame->height, 64), .augment = &augments[v] };
     cuts[v].place.box = augments[v].crop;

@@ -6,6 +6,8 @@
 #include "patchify/augment.h"
 #include "test-harness.h"
 
+static const SeedAugmentLimits limits = SEED_AUGMENT_DEFAULT_LIMITS;
+
 /* --- geometry ----------------------------------------------------------------------------------
  */
 
@@ -335,7 +337,7 @@ test_views_are_described (void)
   g_assert_cmpuint (meta.n_views, ==, 2);
   assert_view (&meta.views[0], 0, 0, 1, 1);
   g_assert_false (meta.views[0].flip);
-  seed_augment_draw (&drawn, 0, "a", 0, 1, &region, 1, 0.2);
+  seed_augment_draw (&drawn, 0, "a", 0, 1, &region, 1, &limits);
   assert_view (&meta.views[1], drawn.crop.x0 / 40, drawn.crop.y0 / 30,
       (drawn.crop.x1 - drawn.crop.x0) / 40, (drawn.crop.y1 - drawn.crop.y0) / 30);
   g_assert_cmpint (meta.views[1].flip, ==, drawn.flip);
