@@ -1,68 +1,151 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Shows the results of the demo as they come (JSON lines of 'seedctl tail' on standard input), or
-with --ledger FILE what seed-run --stats left."""
+"""Shows the results of the demo: subscribes to its endpoint, prints what comes live, and at the end (SIGINT) what it
+means; or with --ledger FILE what seed-run --stats left.
+
+usage: demo-show.py ENDPOINT | --ledger FILE
+"""
 import json
+import signal
 import sys
 import time
 
-EVERY = 2.0  # seconds between lines
-WINDOW = 22  # steps in one pass over the clip: shots differ in how hard they are, passes do not
+import numpy as np
+import zmq
+
+CLIP = 350                    # frames of one pass over the clip
+CUTS = [0, 35, 128, 303]      # first frames of its shots, as graphs/media/README.md says
+SHOTS = ("meadow", "brook", "bird", "burrow")
+EVERY = 2.0                   # seconds between lines
+SHADES = " .:-=+*#%@"
 
 
 class Show:
     def __init__(self):
         self.topics = {}
         self.losses = []
-        self.frames = 0
+        self.agreement = []
+        self.embeddings = {}  # frame of the run -> unit vector
+        self.heat = {}        # frame of the last pass, the middle of a shot -> [256, G, G]
+        self.cuts = []
+        self.duplicates = 0
         self.started = self.last = time.monotonic()
         self.frames_at_last = 0
         self.train = None
 
-    def take(self, result):
-        topic = result["topic"]
+    def take(self, parts):
+        topic, result = parts[0].decode(), json.loads(parts[1])
+        tensors = {tensor["name"]: np.frombuffer(part, dtype=tensor["dtype"]).reshape(tensor["shape"])
+                   for tensor, part in zip(result["tensors"], parts[2:])}
         if topic not in self.topics:
             shapes = ", ".join(f"{t['dtype']}{t['shape']}" for t in result["tensors"]) or "data"
             print(f"  new topic  {topic:32} {shapes}", flush=True)
         self.topics[topic] = self.topics.get(topic, 0) + 1
         if result["kind"] == "embedding":
-            self.frames += 1
+            self.embeddings[result["frame"]] = next(iter(tensors.values())).reshape(-1).copy()
+        elif result["kind"] == "anchors" and "heatmaps" in tensors and result["frame"] % CLIP in middles():
+            self.heat[result["frame"] % CLIP] = tensors["heatmaps"].copy()
         elif result["kind"] == "train":
-            self.train = result["data"]
-            self.losses.append(self.train["loss"]["similarity"])
+            self.learned(result["data"])
         elif result["kind"] == "event":
-            print(f"  event      {result['data']['event']} {result['stream']} {result['data']['reason']}")
+            self.happened(result)
         if time.monotonic() - self.last >= EVERY:
             self.line()
 
+    def learned(self, data):
+        self.train = data
+        self.losses.append(data["loss"]["similarity"])
+        if data.get("agreement") is not None:
+            self.agreement.append(data["agreement"])
+
+    def happened(self, result):
+        event = result["data"]["event"]
+        if event == "scene-cut":
+            self.cuts.append(result["frame"])
+        elif event == "near-duplicate":
+            self.duplicates += 1
+        else:
+            print(f"  event      {event} {result['stream']} {result['data'].get('reason', '')}", flush=True)
+
     def line(self):
         now = time.monotonic()
-        fps = (self.frames - self.frames_at_last) / max(now - self.last, 1e-9)
-        text = f"  {now - self.started:5.1f} s  {self.frames:5} frames embedded, {fps:6.1f}/s"
+        frames = len(self.embeddings)
+        fps = (frames - self.frames_at_last) / max(now - self.last, 1e-9)
+        text = f"  {now - self.started:5.1f} s  {frames:5} frames embedded, {fps:6.1f}/s, {len(self.cuts)} cuts"
         if self.train:
-            recent = self.losses[-WINDOW:]
-            loss = sum(recent) / len(recent)
-            first = sum(self.losses[:WINDOW]) / len(self.losses[:WINDOW])
-            text += f"   step {self.train['step']:4}  loss {loss:6.3f} (first pass {first:.3f})"
+            text += f"   step {self.train['step']:4}  loss {np.mean(self.losses[-22:]):6.3f}"
             teachers = self.train.get("fusion", {}).get("teachers", {})
             text += "   pairs won " + " ".join(
                 f"{name} {100 * won['diagonal']:.0f}%" for name, won in teachers.items())
-        else:
-            text += "   fitting the whitening of the teachers"
         print(text, flush=True)
-        self.last, self.frames_at_last = now, self.frames
+        self.last, self.frames_at_last = now, frames
 
     def end(self):
         self.line()
         print("What came out:")
         for topic, count in sorted(self.topics.items()):
             print(f"  {count:6} messages  {topic}")
+        self.shots()
+        self.neighbours()
+        self.places()
+
+    def shots(self):
+        passes = {}
+        for frame in self.cuts:
+            passes.setdefault(frame // CLIP, []).append(frame % CLIP)
+        print(f"Cuts (the clip has them at frames {', '.join(map(str, CUTS[1:]))}, and starts again at 0):")
+        for number, found in sorted(passes.items()):
+            print(f"  pass {number + 1}: {', '.join(map(str, found))}")
+
+    def neighbours(self):
+        """Of every frame of a pass, is the nearest frame that is at least half a second away of the same shot?"""
+        print("Neighbours (the nearest frame half a second or more away is of the same shot; mean cosines of shots):")
+        last = max(self.embeddings) // CLIP
+        for number in sorted({0, last}):
+            frames = [f for f in sorted(self.embeddings) if f // CLIP == number]
+            z = np.stack([self.embeddings[f] for f in frames])
+            shot = np.searchsorted(CUTS, [f % CLIP for f in frames], side="right") - 1
+            cosine = z @ z.T
+            far = np.abs(np.subtract.outer(frames, frames)) >= 12
+            nearest = np.where(far, cosine, -2).argmax(1)
+            same = np.mean(shot == shot[nearest])
+            print(f"  pass {number + 1}: {100 * same:.0f} % of {len(frames)} frames")
+            if number == last:
+                for a in range(len(SHOTS)):
+                    row = "  ".join(f"{cosine[np.ix_(shot == a, shot == b)].mean():5.2f}" for b in range(len(SHOTS)))
+                    print(f"    {SHOTS[a]:8} {row}")
+
+    def places(self):
+        """Where in the middle frame of each shot its three strongest anchors are."""
+        print("Anchors (number and share in the frame; where they are):")
+        for shot, frame in zip(SHOTS, middles()):
+            heat = self.heat.get(frame)
+            if heat is None:
+                continue
+            share = heat.mean((1, 2))
+            top = share.argsort()[::-1][:3]
+            print(f"  {shot:8}" + "".join(f" #{k:<3} {100 * share[k]:4.1f} %    " for k in top))
+            for y in range(heat.shape[1]):
+                print("          " + "   ".join(
+                    "".join(2 * SHADES[min(int(v / max(heat[k].max(), 1e-9) * len(SHADES)), len(SHADES) - 1)]
+                            for v in heat[k][y]) for k in top))
 
 
-def live():
+def middles():
+    return [(a + b) // 2 for a, b in zip(CUTS, [*CUTS[1:], CLIP])]
+
+
+def live(endpoint):
     show = Show()
-    for line in sys.stdin:
-        show.take(json.loads(line))
+    socket = zmq.Context.instance().socket(zmq.SUB)
+    socket.rcvhwm = 100000
+    socket.subscribe(b"demo/")
+    socket.connect(endpoint)
+    ended = []
+    signal.signal(signal.SIGINT, lambda *_: ended.append(True))
+    while socket.poll(200) or not ended:
+        while socket.poll(0):
+            show.take(socket.recv_multipart())
     show.end()
 
 
@@ -78,8 +161,9 @@ def ledger(path):
                   f" + {entry['in_flight']} in flight")
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--ledger"]:
-        ledger(sys.argv[2])
-    else:
-        live()
+if len(sys.argv) == 3 and sys.argv[1] == "--ledger":
+    ledger(sys.argv[2])
+elif len(sys.argv) == 2:
+    live(sys.argv[1])
+else:
+    sys.exit(__doc__)

@@ -194,8 +194,8 @@ seed_anchors_normalise_params (const SeedParams *params, real *values)
   if (!anchors)
     return;
   norms = g_new (real, anchors->shape[0]);
-  seed_layers_unit_rows (
-      (guint) anchors->shape[0], (guint) anchors->shape[1], values + anchors->offset, norms);
+  seed_unit_rows (
+      values + anchors->offset, (guint) anchors->shape[0], (guint) anchors->shape[1], norms);
 }
 
 static gboolean
@@ -224,20 +224,20 @@ find (const SeedAnchorsShape *shape, const SeedParams *params, guint tensor, gsi
   return TRUE;
 }
 
-static SeedLinear
+static SeedLayer
 linear_at (const gsize *offset, const SeedAnchorsShape *shape, guint weight)
 {
   gsize dims[2];
 
   dims_of (shape, weight, dims);
-  return (SeedLinear){ offset[weight], offset[weight + 1], (guint) dims[0], (guint) dims[1],
+  return (SeedLayer){ offset[weight], offset[weight + 1], (guint) dims[0], (guint) dims[1],
     weight == QUERY };
 }
 
-static SeedNorm
+static SeedLayer
 norm_at (const gsize *offset, const SeedAnchorsShape *shape, guint weight)
 {
-  return (SeedNorm){ offset[weight], offset[weight + 1], shape->dim };
+  return (SeedLayer){ offset[weight], offset[weight + 1], shape->dim, shape->dim, FALSE };
 }
 
 gboolean

@@ -11,7 +11,7 @@
 
 /* The anchor head: z = unit (W2 gelu (W1 x)). */
 typedef struct {
-  SeedLinear fc1, fc2;
+  SeedLayer fc1, fc2;
   real *x;               /* [rows, d] */
   real *pre, *activated; /* [rows, h] */
   real *z, *norms;       /* [rows, E], [rows] */
@@ -23,13 +23,13 @@ struct _SeedAnchors {
   SeedAnchorsConfig config;
   guint max_batch, max_query, n_words;
   guint chunk; /* images */
-  SeedLayers layers;
+  SeedAnchorsPass pass;
 
   gsize anchors_offset;
   SeedAnchorsHead head; /* rows: the larger of B M and chunk N */
-  SeedLinear project;   /* W */
+  SeedLayer project;    /* W */
   SeedCross cross;
-  SeedLinear location, word_location;
+  SeedLayer location, word_location;
 
   SeedCrossQueries of_anchors; /* [K] */
   SeedCrossQueries of_words;   /* a chunk's M */
@@ -63,17 +63,17 @@ gboolean seed_anchors_find_params (
     SeedAnchors *anchors, const SeedParams *params, gboolean all, GError **error);
 
 /* head.c: @rows rows in head->x; z in head->z */
-void seed_anchors_head_forward (const SeedLayers *layers, SeedAnchorsHead *head, guint rows);
+void seed_anchors_head_forward (const SeedAnchorsPass *pass, SeedAnchorsHead *head, guint rows);
 /* head->d_z is dL/dz; ADDS to @d_x [rows, d]. */
-void
-seed_anchors_head_backward (const SeedLayers *layers, SeedAnchorsHead *head, guint rows, real *d_x);
+void seed_anchors_head_backward (
+    const SeedAnchorsPass *pass, SeedAnchorsHead *head, guint rows, real *d_x);
 /* scores [rows, K] = z C^T */
 void seed_anchors_scores (const SeedAnchors *anchors, const real *z, guint rows, real *scores);
 /* Copies the words of @n images from @first on, [n, n_words, d]. */
 void seed_anchors_gather (const SeedAnchors *anchors, const SeedAnchorsRows *rows, guint first,
     guint n, guint n_words, real *to);
 
-/* Adds to the losses and, unless layers.grads is NULL, to gradients and d_queries. */
+/* Adds to the losses and, unless pass.grads is NULL, to gradients and d_queries. */
 /* assignment.c: L_a and the guard */
 void seed_anchors_assignment_loss (SeedAnchors *anchors, guint n_query, const gint32 *match,
     double weight, SeedAnchorsLosses *losses);

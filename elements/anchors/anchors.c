@@ -109,7 +109,6 @@ carve_all (SeedAnchors *anchors, SeedArena *arena)
   anchors->columns = seed_arena_carve (arena, k, 1);
   if (anchors->max_query == 0)
     return;
-  anchors->layers.parts = seed_arena_carve (arena, SEED_LAYERS_PARTS, 2 * d);
   carve_cross (anchors, arena, chunk_rows, anchors->chunk * n);
   carve_queries (arena, &anchors->of_anchors, k, d);
   carve_queries (arena, &anchors->of_words, (gsize) anchors->chunk * anchors->max_query, d);
@@ -178,9 +177,8 @@ seed_anchors_new (const SeedAnchorsShape *shape, const SeedAnchorsConfig *config
   anchors->max_query = max_query;
   anchors->n_words = n_words;
   anchors->chunk = CLAMP (CHUNK_ROWS / MAX (shape->n_anchors, n_words), 1, max_batch);
-  anchors->layers.backend = seed_backend_get ();
-  anchors->layers.kernels = seed_kernels_get ();
-  anchors->layers.ln_eps = shape->ln_eps;
+  anchors->pass.layers = seed_layers (NULL);
+  anchors->pass.layers.norm_eps = shape->ln_eps;
   anchors->of_anchors.shared = TRUE;
   if (!seed_anchors_find_params (anchors, params, max_query > 0, error) ||
       !allocate (anchors, error))
@@ -218,8 +216,8 @@ void
 seed_anchors_normalise (const SeedAnchors *anchors, real *values)
 {
   /* columns of the workspace are as many numbers as there are anchors */
-  seed_layers_unit_rows (anchors->shape.n_anchors, anchors->shape.anchor_dim,
-      values + anchors->anchors_offset, anchors->columns);
+  seed_unit_rows (values + anchors->anchors_offset, anchors->shape.n_anchors,
+      anchors->shape.anchor_dim, anchors->columns);
 }
 
 static void
@@ -228,7 +226,7 @@ scatter (const SeedAnchors *anchors, guint n_query, gsize stride, real *d_query)
   gsize size = (gsize) n_query * anchors->shape.dim;
 
   for (guint i = 0; i < anchors->n_assigned; i++)
-    anchors->layers.kernels->add (anchors->d_queries + i * size, size, d_query + i * stride);
+    anchors->pass.layers.kernels->add (anchors->d_queries + i * size, size, d_query + i * stride);
 }
 
 void
@@ -247,8 +245,8 @@ seed_anchors_loss (SeedAnchors *anchors, const real *values, const SeedAnchorsRo
     g_return_if_fail (match[r] < (gint32) anchors->n_words);
     losses->n_matched += match[r] >= 0;
   }
-  anchors->layers.values = values;
-  anchors->layers.grads = grads;
+  anchors->pass.values = values;
+  anchors->pass.grads = grads;
   seed_anchors_gather (anchors, query, 0, anchors->n_assigned, n_query, anchors->queries);
   memset (anchors->d_queries, 0, rows * anchors->shape.dim * sizeof (real));
   seed_anchors_assignment_loss (anchors, n_query, match, weight, losses);
@@ -257,7 +255,7 @@ seed_anchors_loss (SeedAnchors *anchors, const real *values, const SeedAnchorsRo
                   config->w_assignment * losses->assignment + config->w_guard * losses->guard;
   if (d_query)
     scatter (anchors, n_query, query->stride, d_query);
-  anchors->layers.grads = NULL;
+  anchors->pass.grads = NULL;
 }
 
 typedef struct {
@@ -275,7 +273,7 @@ describe_task (guint image, gpointer data)
   real *p = anchors->probs + image * n * k;
   float *histogram = region->histogram + image * k;
 
-  anchors->layers.kernels->softmax (
+  anchors->pass.layers.kernels->softmax (
       p, (guint) n, (guint) k, (real) (1 / anchors->config.temperature));
   for (gsize i = 0; i < k; i++) {
     double sum = 0;
@@ -297,13 +295,13 @@ seed_anchors_describe (SeedAnchors *anchors, const real *values, const SeedAncho
 
   g_return_if_fail (n >= 1 && n <= anchors->max_batch);
 
-  anchors->layers.values = values;
+  anchors->pass.values = values;
   for (guint first = 0; first < n; first += anchors->chunk) {
     guint images = MIN (anchors->chunk, n - first);
     Describe region = { anchors, histogram + first * k, heat ? heat + first * k * n_words : NULL };
 
     seed_anchors_gather (anchors, words, first, images, anchors->n_words, anchors->head.x);
-    seed_anchors_head_forward (&anchors->layers, &anchors->head, images * anchors->n_words);
+    seed_anchors_head_forward (&anchors->pass, &anchors->head, images * anchors->n_words);
     seed_anchors_scores (anchors, anchors->head.z, images * anchors->n_words, anchors->probs);
     seed_pool_run (images, describe_task, &region);
   }

@@ -49,13 +49,13 @@ seed_anchors_assign (SeedAnchors *anchors, const real *values, const real *ema_v
     guint images = MIN (anchors->chunk, n - first);
 
     seed_anchors_gather (anchors, reference, first, images, words, anchors->head.x);
-    anchors->layers.values = ema_values;
-    seed_anchors_head_forward (&anchors->layers, &anchors->head, images * words);
-    anchors->layers.values = values;
+    anchors->pass.values = ema_values;
+    seed_anchors_head_forward (&anchors->pass, &anchors->head, images * words);
+    anchors->pass.values = values;
     seed_anchors_scores (
         anchors, anchors->head.z, images * words, anchors->assignment + (gsize) first * words * k);
   }
-  anchors->layers.kernels->sinkhorn (anchors->assignment, n * words, k,
+  anchors->pass.layers.kernels->sinkhorn (anchors->assignment, n * words, k,
       (real) anchors->config.assignment_temperature, anchors->config.iterations, anchors->columns);
   anchors->reference = *reference;
   anchors->n_assigned = n;
@@ -105,7 +105,7 @@ cross_entropy (const SeedAnchors *anchors, const real *q, real *s)
     }
   }
   largest = (double) s[best];
-  anchors->layers.kernels->softmax (s, 1, k, (real) (1 / t));
+  anchors->pass.layers.kernels->softmax (s, 1, k, (real) (1 / t));
   /* the largest probability is at least 1/K, so its logarithm has all digits */
   return q ? mass * (largest / t - log ((double) s[best])) - mean / t : 0;
 }
@@ -129,7 +129,7 @@ gradient_task (guint task, gpointer data)
 {
   const Words *region = data;
   const SeedAnchors *anchors = region->anchors;
-  const SeedKernels *kernels = anchors->layers.kernels;
+  const SeedKernels *kernels = anchors->pass.layers.kernels;
   SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
   guint k = anchors->shape.n_anchors;
   real inverse = (real) (1 / anchors->config.temperature);
@@ -158,7 +158,7 @@ guard (SeedAnchors *anchors, guint rows)
   double sum = 0;
 
   memset (anchors->columns, 0, k * sizeof *anchors->columns);
-  anchors->layers.kernels->column_sum (anchors->probs, k, rows, k, anchors->columns);
+  anchors->pass.layers.kernels->column_sum (anchors->probs, k, rows, k, anchors->columns);
   for (guint i = 0; i < k; i++) {
     double p = MAX ((double) anchors->columns[i] / rows, G_MINDOUBLE);
 
@@ -172,7 +172,7 @@ static void
 backward (SeedAnchors *anchors, Words *region)
 {
   guint k = anchors->shape.n_anchors, e = anchors->shape.anchor_dim;
-  SeedLayers *layers = &anchors->layers;
+  SeedAnchorsPass *pass = &anchors->pass;
   SeedGemm d_anchors = { .transpose_a = TRUE,
     .m = k,
     .n = e,
@@ -183,7 +183,7 @@ backward (SeedAnchors *anchors, Words *region)
     .b = anchors->head.z,
     .stride_b = e,
     .beta = 1,
-    .c = layers->grads + anchors->anchors_offset,
+    .c = pass->grads + anchors->anchors_offset,
     .stride_c = e };
   SeedGemm d_z = { .m = region->rows,
     .n = e,
@@ -191,15 +191,15 @@ backward (SeedAnchors *anchors, Words *region)
     .alpha = 1,
     .a = anchors->d_probs,
     .stride_a = k,
-    .b = layers->values + anchors->anchors_offset,
+    .b = pass->values + anchors->anchors_offset,
     .stride_b = e,
     .c = anchors->head.d_z,
     .stride_c = e };
 
   seed_pool_run (region->n_tasks, gradient_task, region);
-  layers->backend->gemm (&d_anchors);
-  layers->backend->gemm (&d_z);
-  seed_anchors_head_backward (layers, &anchors->head, region->rows, anchors->d_queries);
+  pass->layers.backend->gemm (&d_anchors);
+  pass->layers.backend->gemm (&d_z);
+  seed_anchors_head_backward (pass, &anchors->head, region->rows, anchors->d_queries);
 }
 
 void
@@ -212,19 +212,19 @@ seed_anchors_assignment_loss (SeedAnchors *anchors, guint n_query, const gint32 
     .match = match,
     .n_query = n_query,
     .rows = rows,
-    .n_tasks = seed_layers_tasks (rows),
+    .n_tasks = seed_tasks_of_rows (rows),
     .scale = (real) (weight * anchors->config.w_assignment / matched),
     .guard_scale = (real) (weight * anchors->config.w_guard / rows) };
 
   memcpy (anchors->head.x, anchors->queries,
       (gsize) rows * anchors->shape.dim * sizeof *anchors->queries);
-  seed_anchors_head_forward (&anchors->layers, &anchors->head, rows);
+  seed_anchors_head_forward (&anchors->pass, &anchors->head, rows);
   seed_anchors_scores (anchors, anchors->head.z, rows, anchors->probs);
   seed_pool_run (region.n_tasks, probs_task, &region);
   for (guint r = 0; r < rows; r++)
     losses->assignment += anchors->row_losses[r] / matched;
   losses->guard = guard (anchors, rows);
   losses->perplexity = exp (-losses->guard);
-  if (anchors->layers.grads)
+  if (anchors->pass.grads)
     backward (anchors, &region);
 }

@@ -7,17 +7,17 @@
 #include "nn/split.h"
 
 void
-seed_cross_queries (
-    const SeedLayers *layers, const SeedCross *cross, const SeedCrossQueries *queries, guint rows)
+seed_cross_queries (const SeedAnchorsPass *pass, const SeedCross *cross,
+    const SeedCrossQueries *queries, guint rows)
 {
-  seed_layers_norm (layers, &cross->layers.norm1, queries->x, rows, queries->normed, queries->mean,
-      queries->rstd);
-  seed_layers_linear (layers, &cross->layers.q, queries->normed, rows, queries->q);
+  seed_pass_norm (
+      pass, &cross->layers.norm1, queries->x, rows, queries->normed, queries->mean, queries->rstd);
+  seed_pass_linear (pass, &cross->layers.q, queries->normed, rows, queries->q);
 }
 
 /* What tasks share. */
 typedef struct {
-  const SeedLayers *layers;
+  const SeedAnchorsPass *pass;
   const SeedCross *cross;
   const SeedCrossQueries *queries;
   real *d_x;
@@ -80,10 +80,10 @@ attend_task (guint item, gpointer data)
     .c = cross->attended + h.rows,
     .stride_c = h.d };
 
-  region->layers->backend->gemm_serial (&scores);
-  region->layers->kernels->softmax (
+  region->pass->layers.backend->gemm_serial (&scores);
+  region->pass->layers.kernels->softmax (
       cross->probs + h.probs, cross->n_queries, cross->n_keys, h.scale);
-  region->layers->backend->gemm_serial (&mix);
+  region->pass->layers.backend->gemm_serial (&mix);
 }
 
 /* mid += the queries, which may be the same for every image */
@@ -99,7 +99,7 @@ residual_task (guint task, gpointer data)
   for (gsize r = rows.begin; r < rows.begin + rows.n; r++) {
     gsize from = region->queries->shared ? r % cross->n_queries : r;
 
-    region->layers->kernels->add (region->queries->x + from * d, d, cross->mid + r * d);
+    region->pass->layers.kernels->add (region->queries->x + from * d, d, cross->mid + r * d);
   }
 }
 
@@ -112,32 +112,32 @@ add_task (guint task, gpointer data)
   SeedRange rows =
       seed_split ((gsize) cross->n_images * cross->n_queries, region->n_tasks, task, 1);
 
-  region->layers->kernels->add (
+  region->pass->layers.kernels->add (
       cross->mid + rows.begin * d, rows.n * d, cross->out + rows.begin * d);
 }
 
 const real *
-seed_cross_forward (const SeedLayers *layers, SeedCross *cross, const SeedCrossQueries *queries,
+seed_cross_forward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCrossQueries *queries,
     guint n_images, guint n_queries, const real *context, guint n_keys)
 {
   const SeedCrossLayers *l = &cross->layers;
   guint rows = n_images * n_queries;
-  Region region = { layers, cross, queries, NULL, seed_layers_tasks (rows) };
+  Region region = { pass, cross, queries, NULL, seed_tasks_of_rows (rows) };
 
   cross->n_images = n_images;
   cross->n_queries = n_queries;
   cross->n_keys = n_keys;
   cross->context = context;
-  seed_layers_linear (layers, &l->kv, context, n_images * n_keys, cross->kv);
+  seed_pass_linear (pass, &l->kv, context, n_images * n_keys, cross->kv);
   seed_pool_run (n_images * l->heads, attend_task, &region);
-  seed_layers_linear (layers, &l->proj, cross->attended, rows, cross->mid);
+  seed_pass_linear (pass, &l->proj, cross->attended, rows, cross->mid);
   seed_pool_run (region.n_tasks, residual_task, &region);
-  seed_layers_norm (layers, &l->norm2, cross->mid, rows, cross->normed, cross->mean2, cross->rstd2);
-  seed_layers_linear (layers, &l->fc1, cross->normed, rows, cross->pre);
-  seed_layers_gelu (layers, cross->pre, rows, l->mlp_dim, cross->activated);
-  seed_layers_linear (layers, &l->fc2, cross->activated, rows, cross->out);
+  seed_pass_norm (pass, &l->norm2, cross->mid, rows, cross->normed, cross->mean2, cross->rstd2);
+  seed_pass_linear (pass, &l->fc1, cross->normed, rows, cross->pre);
+  seed_gelu_forward (&pass->layers, cross->pre, (gsize) rows * l->mlp_dim, cross->activated);
+  seed_pass_linear (pass, &l->fc2, cross->activated, rows, cross->out);
   seed_pool_run (region.n_tasks, add_task, &region);
-  seed_layers_norm (layers, &l->norm3, cross->out, rows, cross->y, cross->mean3, cross->rstd3);
+  seed_pass_norm (pass, &l->norm3, cross->out, rows, cross->y, cross->mean3, cross->rstd3);
   return cross->y;
 }
 
@@ -160,11 +160,11 @@ attend_backward_task (guint item, gpointer data)
     { FALSE, FALSE, m, h.e, n, 1, d_probs, n, h.k, kv_stride, 0, d_q, h.d },
     { TRUE, FALSE, n, h.e, m, 1, d_probs, n, h.q, h.d, 0, d_kv, kv_stride },
   };
-  const SeedBackend *backend = region->layers->backend;
+  const SeedBackend *backend = region->pass->layers.backend;
 
   backend->gemm_serial (&products[0]);
   backend->gemm_serial (&products[1]);
-  region->layers->kernels->softmax_backward (probs, m, n, h.scale, d_probs);
+  region->pass->layers.kernels->softmax_backward (probs, m, n, h.scale, d_probs);
   backend->gemm_serial (&products[2]);
   backend->gemm_serial (&products[3]);
 }
@@ -175,7 +175,7 @@ gather_task (guint task, gpointer data)
 {
   const Region *region = data;
   const SeedCross *cross = region->cross;
-  const SeedKernels *kernels = region->layers->kernels;
+  const SeedKernels *kernels = region->pass->layers.kernels;
   gsize d = cross->layers.dim;
   guint images = region->queries->shared ? cross->n_images : 1;
   gsize n = (gsize) cross->n_images * cross->n_queries / images;
@@ -192,38 +192,37 @@ gather_task (guint task, gpointer data)
 }
 
 void
-seed_cross_backward (const SeedLayers *layers, SeedCross *cross, const SeedCrossQueries *queries,
+seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCrossQueries *queries,
     const real *d_y, real *d_x, real *d_context)
 {
   const SeedCrossLayers *l = &cross->layers;
   guint rows = cross->n_images * cross->n_queries;
-  Region region = { layers, cross, queries, d_x, seed_layers_tasks (cross->n_queries) };
+  Region region = { pass, cross, queries, d_x, seed_tasks_of_rows (cross->n_queries) };
 
   memset (cross->d_stream, 0, (gsize) rows * l->dim * sizeof *cross->d_stream);
-  seed_layers_norm_backward (
-      layers, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows, cross->d_stream);
-  seed_layers_linear_backward (
-      layers, &l->fc2, cross->activated, cross->d_stream, rows, 0, cross->d_hidden);
-  seed_layers_gelu_backward (
-      layers, cross->pre, rows, l->mlp_dim, cross->d_hidden, cross->activated);
-  seed_layers_linear_backward (
-      layers, &l->fc1, cross->normed, cross->d_hidden, rows, 0, cross->d_rows);
-  seed_layers_norm_backward (layers, &l->norm2, cross->mid, cross->mean2, cross->rstd2,
-      cross->d_rows, rows, cross->d_stream);
-  seed_layers_linear_backward (
-      layers, &l->proj, cross->attended, cross->d_stream, rows, 0, cross->d_rows);
+  seed_pass_norm_backward (
+      pass, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows, cross->d_stream);
+  seed_pass_linear_backward (
+      pass, &l->fc2, cross->activated, cross->d_stream, rows, 0, cross->d_hidden);
+  seed_gelu_backward (
+      &pass->layers, cross->pre, (gsize) rows * l->mlp_dim, cross->d_hidden, cross->activated);
+  seed_pass_linear_backward (pass, &l->fc1, cross->normed, cross->d_hidden, rows, 0, cross->d_rows);
+  seed_pass_norm_backward (pass, &l->norm2, cross->mid, cross->mean2, cross->rstd2, cross->d_rows,
+      rows, cross->d_stream);
+  seed_pass_linear_backward (
+      pass, &l->proj, cross->attended, cross->d_stream, rows, 0, cross->d_rows);
   seed_pool_run (cross->n_images * l->heads, attend_backward_task, &region);
   seed_pool_run (region.n_tasks, gather_task, &region);
-  seed_layers_linear_backward (
-      layers, &l->kv, cross->context, cross->d_kv, cross->n_images * cross->n_keys, 1, d_context);
+  seed_pass_linear_backward (
+      pass, &l->kv, cross->context, cross->d_kv, cross->n_images * cross->n_keys, 1, d_context);
 }
 
 void
-seed_cross_queries_backward (const SeedLayers *layers, SeedCross *cross,
+seed_cross_queries_backward (const SeedAnchorsPass *pass, SeedCross *cross,
     const SeedCrossQueries *queries, guint rows, real *d_x)
 {
-  seed_layers_linear_backward (
-      layers, &cross->layers.q, queries->normed, queries->d_q, rows, 0, cross->d_rows);
-  seed_layers_norm_backward (layers, &cross->layers.norm1, queries->x, queries->mean, queries->rstd,
+  seed_pass_linear_backward (
+      pass, &cross->layers.q, queries->normed, queries->d_q, rows, 0, cross->d_rows);
+  seed_pass_norm_backward (pass, &cross->layers.norm1, queries->x, queries->mean, queries->rstd,
       cross->d_rows, rows, d_x);
 }

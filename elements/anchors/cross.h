@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "anchors/layers.h"
+#include "anchors/pass.h"
 
 /*
  * One pre-norm block of cross-attention (Vaswani et al. 2017, arXiv 1706.03762; in the order of the
@@ -14,8 +14,8 @@
  * It works on a few images at a time, so memory does not grow with the batch.
  */
 typedef struct {
-  SeedNorm norm1, norm2, norm3;
-  SeedLinear q, kv, proj, fc1, fc2; /* kv: rows are all of k, then all of v */
+  SeedLayer norm1, norm2, norm3;
+  SeedLayer q, kv, proj, fc1, fc2; /* kv: rows are all of k, then all of v */
   guint dim, heads, mlp_dim;
 } SeedCrossLayers;
 
@@ -45,22 +45,22 @@ typedef struct {
 } SeedCross;
 
 /* From queries->x. @rows: of all of it. */
-void seed_cross_queries (
-    const SeedLayers *layers, const SeedCross *cross, const SeedCrossQueries *queries, guint rows);
+void seed_cross_queries (const SeedAnchorsPass *pass, const SeedCross *cross,
+    const SeedCrossQueries *queries, guint rows);
 
 /* @context [n_images, n_keys, d] must stay until the backward. Returns y [n_images, n_queries, d].
  */
 const real *
-seed_cross_forward (const SeedLayers *layers, SeedCross *cross, const SeedCrossQueries *queries,
+seed_cross_forward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCrossQueries *queries,
     guint n_images, guint n_queries, const real *context, guint n_keys);
 
 /*
  * Given dL/dy: gradients of the parameters behind the queries, queries->d_q; ADDS to @d_x (laid out
  * as queries->x) what flows past the attention, and to @d_context unless that is NULL.
  */
-void seed_cross_backward (const SeedLayers *layers, SeedCross *cross,
+void seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross,
     const SeedCrossQueries *queries, const real *d_y, real *d_x, real *d_context);
 
 /* From queries->d_q: gradients of Wq and LN1; ADDS to @d_x. */
-void seed_cross_queries_backward (const SeedLayers *layers, SeedCross *cross,
+void seed_cross_queries_backward (const SeedAnchorsPass *pass, SeedCross *cross,
     const SeedCrossQueries *queries, guint rows, real *d_x);

@@ -4,23 +4,23 @@
 #include "anchors/anchors-private.h"
 
 void
-seed_anchors_head_forward (const SeedLayers *layers, SeedAnchorsHead *head, guint rows)
+seed_anchors_head_forward (const SeedAnchorsPass *pass, SeedAnchorsHead *head, guint rows)
 {
-  seed_layers_linear (layers, &head->fc1, head->x, rows, head->pre);
-  seed_layers_gelu (layers, head->pre, rows, head->fc1.out, head->activated);
-  seed_layers_linear (layers, &head->fc2, head->activated, rows, head->z);
-  seed_layers_unit_rows (rows, head->fc2.out, head->z, head->norms);
+  seed_pass_linear (pass, &head->fc1, head->x, rows, head->pre);
+  seed_gelu_forward (&pass->layers, head->pre, (gsize) rows * head->fc1.out, head->activated);
+  seed_pass_linear (pass, &head->fc2, head->activated, rows, head->z);
+  seed_unit_rows (head->z, rows, head->fc2.out, head->norms);
 }
 
 void
-seed_anchors_head_backward (const SeedLayers *layers, SeedAnchorsHead *head, guint rows, real *d_x)
+seed_anchors_head_backward (
+    const SeedAnchorsPass *pass, SeedAnchorsHead *head, guint rows, real *d_x)
 {
-  seed_layers_unit_rows_backward (head->z, head->norms, rows, head->fc2.out, head->d_z);
-  seed_layers_linear_backward (
-      layers, &head->fc2, head->activated, head->d_z, rows, 0, head->d_hidden);
-  seed_layers_gelu_backward (
-      layers, head->pre, rows, head->fc1.out, head->d_hidden, head->activated);
-  seed_layers_linear_backward (layers, &head->fc1, head->x, head->d_hidden, rows, 1, d_x);
+  seed_unit_rows_backward (head->z, head->norms, rows, head->fc2.out, head->d_z);
+  seed_pass_linear_backward (pass, &head->fc2, head->activated, head->d_z, rows, 0, head->d_hidden);
+  seed_gelu_backward (
+      &pass->layers, head->pre, (gsize) rows * head->fc1.out, head->d_hidden, head->activated);
+  seed_pass_linear_backward (pass, &head->fc1, head->x, head->d_hidden, rows, 1, d_x);
 }
 
 void
@@ -34,12 +34,12 @@ seed_anchors_scores (const SeedAnchors *anchors, const real *z, guint rows, real
     .alpha = 1,
     .a = z,
     .stride_a = e,
-    .b = anchors->layers.values + anchors->anchors_offset,
+    .b = anchors->pass.values + anchors->anchors_offset,
     .stride_b = e,
     .c = scores,
     .stride_c = k };
 
-  anchors->layers.backend->gemm (&gemm);
+  anchors->pass.layers.backend->gemm (&gemm);
 }
 
 void

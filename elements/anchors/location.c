@@ -46,7 +46,7 @@ static double
 cross_entropy (const SeedAnchors *anchors, real *logits, const real *y, gint32 cell, double scale,
     gboolean *hit)
 {
-  const SeedKernels *kernels = anchors->layers.kernels;
+  const SeedKernels *kernels = anchors->pass.layers.kernels;
   guint n = anchors->n_words, best = 0;
   double mass = cell >= 0, dot = cell >= 0 ? (double) logits[cell] : 0, largest, loss;
 
@@ -128,19 +128,19 @@ fill_targets (const Chunk *chunk)
       .c = anchors->targets + (gsize) i * k * n,
       .stride_c = n };
 
-    anchors->layers.backend->gemm (&gemm);
+    anchors->pass.layers.backend->gemm (&gemm);
   }
 }
 
 static void
-backward (const Chunk *chunk, const SeedLinear *head, const SeedCrossQueries *queries,
-    const real *y, real *d_x, real *d_context)
+backward (const Chunk *chunk, const SeedLayer *head, const SeedCrossQueries *queries, const real *y,
+    real *d_x, real *d_context)
 {
   SeedAnchors *anchors = chunk->anchors;
 
-  seed_layers_linear_backward (
-      &anchors->layers, head, y, anchors->logits, chunk->rows, 0, anchors->d_rows);
-  seed_cross_backward (&anchors->layers, &anchors->cross, queries, anchors->d_rows, d_x, d_context);
+  seed_pass_linear_backward (
+      &anchors->pass, head, y, anchors->logits, chunk->rows, 0, anchors->d_rows);
+  seed_cross_backward (&anchors->pass, &anchors->cross, queries, anchors->d_rows, d_x, d_context);
 }
 
 /* Each anchor asks the query's words where it is in the reference. */
@@ -149,19 +149,19 @@ anchors_ask (Chunk *chunk, double weight)
 {
   SeedAnchors *anchors = chunk->anchors;
   gsize at = (gsize) chunk->first * chunk->n_query * anchors->shape.dim;
-  const real *y = seed_cross_forward (&anchors->layers, &anchors->cross, &anchors->of_anchors,
+  const real *y = seed_cross_forward (&anchors->pass, &anchors->cross, &anchors->of_anchors,
       chunk->images, anchors->shape.n_anchors, anchors->queries + at, chunk->n_query);
   double mean = 1.0 / ((double) anchors->n_assigned * anchors->n_words), loss = 0;
 
   chunk->rows = chunk->images * anchors->shape.n_anchors;
-  chunk->n_tasks = seed_layers_tasks (chunk->rows);
+  chunk->n_tasks = seed_tasks_of_rows (chunk->rows);
   chunk->scale = weight * anchors->config.w_location * mean;
-  seed_layers_linear (&anchors->layers, &anchors->location, y, chunk->rows, anchors->logits);
+  seed_pass_linear (&anchors->pass, &anchors->location, y, chunk->rows, anchors->logits);
   fill_targets (chunk);
   seed_pool_run (chunk->n_tasks, anchors_task, chunk);
   for (guint r = 0; r < chunk->rows; r++)
     loss += anchors->row_losses[r] * mean;
-  if (anchors->layers.grads)
+  if (anchors->pass.grads)
     backward (chunk, &anchors->location, &anchors->of_anchors, y, anchors->d_anchor_rows,
         anchors->d_queries + at);
   return loss;
@@ -177,24 +177,24 @@ words_ask (Chunk *chunk, double weight, SeedAnchorsLosses *losses)
   const real *y;
 
   chunk->rows = chunk->images * chunk->n_query;
-  chunk->n_tasks = seed_layers_tasks (chunk->rows);
+  chunk->n_tasks = seed_tasks_of_rows (chunk->rows);
   chunk->scale = weight * anchors->config.w_word / matched;
   anchors->of_words.x = anchors->queries + at;
   seed_anchors_gather (
       anchors, &anchors->reference, chunk->first, chunk->images, anchors->n_words, anchors->keys);
-  seed_cross_queries (&anchors->layers, &anchors->cross, &anchors->of_words, chunk->rows);
-  y = seed_cross_forward (&anchors->layers, &anchors->cross, &anchors->of_words, chunk->images,
+  seed_cross_queries (&anchors->pass, &anchors->cross, &anchors->of_words, chunk->rows);
+  y = seed_cross_forward (&anchors->pass, &anchors->cross, &anchors->of_words, chunk->images,
       chunk->n_query, anchors->keys, anchors->n_words);
-  seed_layers_linear (&anchors->layers, &anchors->word_location, y, chunk->rows, anchors->logits);
+  seed_pass_linear (&anchors->pass, &anchors->word_location, y, chunk->rows, anchors->logits);
   seed_pool_run (chunk->n_tasks, words_task, chunk);
   for (guint r = 0; r < chunk->rows; r++) {
     losses->word_location += anchors->row_losses[r] / matched;
     losses->word_accuracy += (double) anchors->hits[r] / matched;
   }
-  if (anchors->layers.grads) {
+  if (anchors->pass.grads) {
     backward (chunk, &anchors->word_location, &anchors->of_words, y, anchors->d_queries + at, NULL);
-    seed_cross_queries_backward (&anchors->layers, &anchors->cross, &anchors->of_words, chunk->rows,
-        anchors->d_queries + at);
+    seed_cross_queries_backward (
+        &anchors->pass, &anchors->cross, &anchors->of_words, chunk->rows, anchors->d_queries + at);
   }
 }
 
@@ -205,10 +205,10 @@ anchors_begin (SeedAnchors *anchors)
   guint k = anchors->shape.n_anchors;
   gsize size = (gsize) k * anchors->shape.dim * sizeof (real);
 
-  seed_layers_linear (&anchors->layers, &anchors->project,
-      anchors->layers.values + anchors->anchors_offset, k, anchors->anchor_rows);
+  seed_pass_linear (&anchors->pass, &anchors->project,
+      anchors->pass.values + anchors->anchors_offset, k, anchors->anchor_rows);
   anchors->of_anchors.x = anchors->anchor_rows;
-  seed_cross_queries (&anchors->layers, &anchors->cross, &anchors->of_anchors, k);
+  seed_cross_queries (&anchors->pass, &anchors->cross, &anchors->of_anchors, k);
   memset (anchors->d_anchor_rows, 0, size);
   memset (anchors->of_anchors.d_q, 0, size);
 }
@@ -219,10 +219,10 @@ anchors_end (SeedAnchors *anchors)
   guint k = anchors->shape.n_anchors;
 
   seed_cross_queries_backward (
-      &anchors->layers, &anchors->cross, &anchors->of_anchors, k, anchors->d_anchor_rows);
-  seed_layers_linear_backward (&anchors->layers, &anchors->project,
-      anchors->layers.values + anchors->anchors_offset, anchors->d_anchor_rows, k, 1,
-      anchors->layers.grads + anchors->anchors_offset);
+      &anchors->pass, &anchors->cross, &anchors->of_anchors, k, anchors->d_anchor_rows);
+  seed_pass_linear_backward (&anchors->pass, &anchors->project,
+      anchors->pass.values + anchors->anchors_offset, anchors->d_anchor_rows, k, 1,
+      anchors->pass.grads + anchors->anchors_offset);
 }
 
 void
@@ -238,6 +238,6 @@ seed_anchors_location_loss (SeedAnchors *anchors, guint n_query, const gint32 *m
     losses->location += anchors_ask (&chunk, weight);
     words_ask (&chunk, weight, losses);
   }
-  if (anchors->layers.grads)
+  if (anchors->pass.grads)
     anchors_end (anchors);
 }

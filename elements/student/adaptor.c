@@ -101,14 +101,14 @@ seed_adaptor_forward (SeedAdaptor *adaptor, const real *values, const real *x, g
   adaptor->x = x;
   adaptor->rows = rows;
   seed_linear_forward (layers, &layer[IN], values, x, layer[IN].in, rows, adaptor->a);
-  seed_norm_forward (
-      layers, &layer[NORM1], values, adaptor->a, rows, adaptor->normed1, adaptor->stats1);
+  seed_norm_forward (layers, &layer[NORM1], values, adaptor->a, rows, adaptor->normed1,
+      adaptor->stats1, adaptor->stats1 + rows);
   seed_linear_forward (layers, &layer[FC1], values, adaptor->normed1, h, rows, adaptor->pre1);
   seed_gelu_forward (layers, adaptor->pre1, n, adaptor->hidden);
   seed_linear_forward (layers, &layer[FC2], values, adaptor->hidden, h, rows, adaptor->r);
   layers->kernels->add (adaptor->a, n, adaptor->r);
-  seed_norm_forward (
-      layers, &layer[NORM2], values, adaptor->r, rows, adaptor->pre2, adaptor->stats2);
+  seed_norm_forward (layers, &layer[NORM2], values, adaptor->r, rows, adaptor->pre2,
+      adaptor->stats2, adaptor->stats2 + rows);
   seed_gelu_forward (layers, adaptor->pre2, n, adaptor->hidden);
   seed_linear_forward (layers, &layer[OUT], values, adaptor->hidden, h, rows, adaptor->y);
   return adaptor->y;
@@ -130,8 +130,8 @@ output_backward (SeedAdaptor *adaptor, const real *values, const real *dy, real 
       layers, &layer[OUT], values, adaptor->hidden, h, dy, rows, adaptor->d1, h, grads);
   seed_gelu_backward (layers, adaptor->pre2, n, adaptor->d1, adaptor->hidden);
   memset (adaptor->d2, 0, n * sizeof (real));
-  seed_norm_backward (layers, &layer[NORM2], values, adaptor->r, rows, adaptor->stats2, adaptor->d1,
-      adaptor->d2, grads);
+  seed_norm_backward (layers, &layer[NORM2], values, adaptor->r, rows, adaptor->stats2,
+      adaptor->stats2 + rows, adaptor->d1, adaptor->d2, grads);
 }
 
 void
@@ -153,7 +153,8 @@ seed_adaptor_backward (
   seed_linear_backward (layers, &layer[FC1], values, adaptor->normed1, h, adaptor->d1, rows,
       adaptor->hidden, h, grads);
   seed_norm_backward (layers, &layer[NORM1], values, adaptor->a, rows, adaptor->stats1,
-      adaptor->hidden, adaptor->d2, grads); /* beside what the residual brings */
+      adaptor->stats1 + rows, adaptor->hidden, adaptor->d2,
+      grads); /* beside what the residual brings */
   seed_linear_backward (layers, &layer[IN], values, adaptor->x, layer[IN].in, adaptor->d2, rows, dx,
       layer[IN].in, grads);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "student/layers.h"
+#include "nn/layers.h"
 
 /*
  * The head that turns what a student has into what one teacher says (AM-RADIO, arXiv 2312.06709):

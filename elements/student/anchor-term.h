@@ -4,7 +4,7 @@
 #include "anchors/anchors.h"
 #include "anchors/views.h"
 #include "student/histogram.h"
-#include "student/layers.h"
+#include "nn/layers.h"
 
 /*
  * The image-anchor loss of a student (anchors/anchors.h, docs/anchors.md) on a batch of two views:

@@ -128,15 +128,16 @@ forward_queue (SeedDistil *distil, const real *y, const real *summary, gboolean 
 
   memcpy (distil->z, y, size);
   memcpy (distil->teacher_z, summary, size);
-  seed_unit_rows (&distil->layers, distil->z, rows, dim, distil->z_norms);
-  seed_unit_rows (&distil->layers, distil->teacher_z, rows, dim, distil->teacher_norms);
+  seed_unit_rows (distil->z, rows, dim, distil->z_norms);
+  seed_unit_rows (distil->teacher_z, rows, dim, distil->teacher_norms);
   seed_embed_queue_loss (distil->queue, &distil->layers, distil->z, distil->teacher_z, rows,
       distil->config.w_seed / rows, distil->row_loss, train ? distil->d_z : NULL, distil->scratch);
   for (guint i = 0; i < distil->b; i++)
     losses[i].seed = item_mean (distil, i, SEED_VIEWS);
-  if (train)
-    seed_unit_rows_backward (
-        &distil->layers, distil->z, distil->z_norms, distil->d_z, rows, dim, distil->d_summary);
+  if (!train)
+    return;
+  seed_unit_rows_backward (distil->z, distil->z_norms, rows, dim, distil->d_z);
+  distil->layers.kernels->add (distil->d_z, (gsize) rows * dim, distil->d_summary);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "student/layers.h"
+#include "nn/layers.h"
 
 /*
  * SEED (Fang et al., ICLR 2021, arXiv 2101.04731): a student is to be as near to each of K past

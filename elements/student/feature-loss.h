@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "student/layers.h"
+#include "nn/layers.h"
 
 /*
  * How far adapted features are from a teacher's (AM-RADIO, arXiv 2312.06709), row by row:

@@ -8,7 +8,7 @@ struct _SeedHistogramTerm {
   SeedLayers layers;
   SeedLayer embed, predict;
   guint max_items;
-  real *z, *norms, *d_z, *d_y; /* [n, E], [n] */
+  real *z, *norms;             /* [n, E], [n] */
   real *features, *d_features; /* sqrt (E) z [n, E] */
   real *logits;                /* [n, K]; becomes its gradient */
   real *targets;               /* [n, K] */
@@ -34,8 +34,6 @@ seed_histogram_new (const SeedParams *params, guint max_items, const SeedBackend
   k = term->predict.out;
   term->z = seed_reals_new (max_items * e);
   term->norms = seed_reals_new (max_items);
-  term->d_z = seed_reals_new (max_items * e);
-  term->d_y = seed_reals_new (max_items * e);
   term->features = seed_reals_new (max_items * e);
   term->d_features = seed_reals_new (max_items * e);
   term->logits = seed_reals_new (max_items * k);
@@ -50,8 +48,6 @@ seed_histogram_free (SeedHistogramTerm *term)
     return;
   g_aligned_free (term->z);
   g_aligned_free (term->norms);
-  g_aligned_free (term->d_z);
-  g_aligned_free (term->d_y);
   g_aligned_free (term->features);
   g_aligned_free (term->d_features);
   g_aligned_free (term->logits);
@@ -62,7 +58,7 @@ seed_histogram_free (SeedHistogramTerm *term)
 gsize
 seed_histogram_memory_bytes (const SeedHistogramTerm *term)
 {
-  gsize numbers = 5 * (gsize) term->embed.out + 1 + 2 * (gsize) term->predict.out;
+  gsize numbers = 3 * (gsize) term->embed.out + 1 + 2 * (gsize) term->predict.out;
 
   return term->max_items * numbers * sizeof (real);
 }
@@ -109,14 +105,12 @@ backward (SeedHistogramTerm *term, const real *values, const real *cls, gsize st
   gsize e = term->embed.out;
 
   memset (term->d_features, 0, n * e * sizeof (real));
-  memset (term->d_y, 0, n * e * sizeof (real));
   seed_linear_backward (&term->layers, &term->predict, values, term->features, e, term->logits, n,
       term->d_features, e, grads);
-  memset (term->d_z, 0, n * e * sizeof (real));
-  term->layers.kernels->add_scaled (term->d_features, n * e, (real) sqrt ((double) e), term->d_z);
-  seed_unit_rows_backward (&term->layers, term->z, term->norms, term->d_z, n, (guint) e, term->d_y);
+  term->layers.kernels->scale (term->d_features, n * e, (real) sqrt ((double) e));
+  seed_unit_rows_backward (term->z, term->norms, n, (guint) e, term->d_features);
   seed_linear_backward (
-      &term->layers, &term->embed, values, cls, stride, term->d_y, n, d_cls, stride, grads);
+      &term->layers, &term->embed, values, cls, stride, term->d_features, n, d_cls, stride, grads);
 }
 
 double
@@ -128,7 +122,7 @@ seed_histogram_loss (SeedHistogramTerm *term, const real *values, const real *cl
 
   fill_targets (term, assignment, n_words, n);
   seed_linear_forward (&term->layers, &term->embed, values, cls, stride, n, term->z);
-  seed_unit_rows (&term->layers, term->z, n, (guint) e, term->norms);
+  seed_unit_rows (term->z, n, (guint) e, term->norms);
   memcpy (term->features, term->z, n * e * sizeof (real));
   term->layers.kernels->scale (term->features, n * e, (real) sqrt ((double) e));
   seed_linear_forward (&term->layers, &term->predict, values, term->features, e, n, term->logits);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "student/layers.h"
+#include "nn/layers.h"
 
 /*
  * What gives the embedding of a student that learns image anchors its meaning: from what it sees of

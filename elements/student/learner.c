@@ -30,7 +30,7 @@ struct _SeedLearner {
   guint *captioned;    /* [b]: items with a caption */
   gboolean *same;      /* [m, m] */
   real *texts;         /* [m, text_dim] */
-  real *text_z, *text_norms, *d_text_z, *d_text;
+  real *text_z, *text_norms, *d_text_z;
   real *image_z, *d_image_z; /* [m, 2, E] */
   real *contrast_scratch;
 
@@ -169,7 +169,6 @@ make_captions (SeedLearner *learner, const SeedParams *params)
   learner->text_z = seed_reals_new (n * e);
   learner->text_norms = seed_reals_new (n);
   learner->d_text_z = seed_reals_new (n * e);
-  learner->d_text = seed_reals_new (n * e);
   learner->image_z = seed_reals_new (SEED_VIEWS * n * e);
   learner->d_image_z = seed_reals_new (SEED_VIEWS * n * e);
   learner->contrast_scratch = seed_reals_new (seed_contrast_scratch_size ((guint) n));
@@ -234,7 +233,6 @@ seed_learner_free (SeedLearner *learner)
   g_aligned_free (learner->text_z);
   g_aligned_free (learner->text_norms);
   g_aligned_free (learner->d_text_z);
-  g_aligned_free (learner->d_text);
   g_aligned_free (learner->image_z);
   g_aligned_free (learner->d_image_z);
   g_aligned_free (learner->contrast_scratch);
@@ -260,7 +258,7 @@ seed_learner_memory_bytes (const SeedLearner *learner)
   if (learner->logits)
     reals += 2 * rows * learner->config.n_classes;
   if (learner->texts)
-    reals += items * (learner->config.text_dim + 3 * e + 1) + 2 * rows * e +
+    reals += items * (learner->config.text_dim + 2 * e + 1) + 2 * rows * e +
              seed_contrast_scratch_size (learner->max_items);
   for (guint t = 0; t < learner->n_teachers; t++)
     bytes += seed_distil_memory_bytes (learner->distil[t]);
@@ -455,11 +453,9 @@ captions_backward (Pass *pass, guint m, double d_scale)
   guint e = learner->config.shape.embed_dim;
 
   pass->grads[learner->caption_scale] += (real) d_scale;
-  memset (learner->d_text, 0, (gsize) m * e * sizeof (real));
-  seed_unit_rows_backward (&learner->layers, learner->text_z, learner->text_norms,
-      learner->d_text_z, m, e, learner->d_text);
+  seed_unit_rows_backward (learner->text_z, learner->text_norms, m, e, learner->d_text_z);
   seed_linear_backward (&learner->layers, &learner->text_head, pass->values, learner->texts,
-      learner->config.text_dim, learner->d_text, m, NULL, 0, pass->grads);
+      learner->config.text_dim, learner->d_text_z, m, NULL, 0, pass->grads);
   for (guint i = 0; i < m; i++)
     learner->layers.kernels->add (learner->d_image_z + SEED_VIEWS * (gsize) i * e,
         SEED_VIEWS * (gsize) e,
@@ -481,7 +477,7 @@ caption_term (Pass *pass)
     return;
   seed_linear_forward (&learner->layers, &learner->text_head, pass->values, learner->texts,
       learner->config.text_dim, m, learner->text_z);
-  seed_unit_rows (&learner->layers, learner->text_z, m, e, learner->text_norms);
+  seed_unit_rows (learner->text_z, m, e, learner->text_norms);
   memset (learner->d_text_z, 0, (gsize) m * e * sizeof (real));
   memset (learner->d_image_z, 0, SEED_VIEWS * (gsize) m * e * sizeof (real));
   log_scale = pass->values[learner->caption_scale];

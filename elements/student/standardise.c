@@ -6,7 +6,7 @@
 #include <seed/error.h>
 
 #include "student/hadamard.h"
-#include "student/layers.h"
+#include "nn/layers.h"
 #include "student/standardise.h"
 
 /* LAPACK, column-major; the lengths of character arguments follow as gfortran passes them. */

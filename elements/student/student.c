@@ -4,7 +4,7 @@
 #include <seed/error.h>
 
 #include "nn/vit-weights.h"
-#include "student/layers.h"
+#include "nn/layers.h"
 #include "student/student.h"
 
 #define MAX_EMBED_DIM 8192
@@ -155,7 +155,7 @@ seed_student_forward (SeedStudent *student, const guint8 *words, guint n, const 
   student->hidden = seed_vit_run (student->vit, student->scale, student->shift, words, n);
   seed_linear_forward (&student->layers, &student->head, student->values, student->hidden,
       hidden_stride (student), n, student->embedding);
-  seed_unit_rows (&student->layers, student->embedding, n, student->shape.embed_dim, student->norm);
+  seed_unit_rows (student->embedding, n, student->shape.embed_dim, student->norm);
   if (hidden)
     *hidden = student->hidden;
   return student->embedding;
@@ -183,9 +183,8 @@ seed_student_backward (SeedStudent *student, const real *d_embedding, real *grad
 
   g_return_if_fail (student->d_head && n > 0);
 
-  memset (student->d_head, 0, (gsize) n * e * sizeof (real));
-  seed_unit_rows_backward (
-      &student->layers, student->embedding, student->norm, d_embedding, n, e, student->d_head);
+  memcpy (student->d_head, d_embedding, (gsize) n * e * sizeof (real));
+  seed_unit_rows_backward (student->embedding, student->norm, n, e, student->d_head);
   seed_linear_backward (&student->layers, &student->head, student->values, student->hidden,
       hidden_stride (student), student->d_head, n, student->d_hidden, hidden_stride (student),
       grads);

@@ -129,10 +129,9 @@ fill_queues (SeedTrainer *trainer)
   for (guint t = 0; t < trainer->n_teachers; t++) {
     SeedEmbedQueue *queue = &trainer->queues[t];
     float *rows = random_floats ((gsize) queue->capacity * queue->dim);
-    SeedLayers layers = seed_layers (NULL);
     float *norms = seed_reals_new (queue->capacity);
 
-    seed_unit_rows (&layers, rows, queue->capacity, queue->dim, norms);
+    seed_unit_rows (rows, queue->capacity, queue->dim, norms);
     seed_embed_queue_push (queue, rows, queue->capacity);
     g_aligned_free (rows);
     g_aligned_free (norms);

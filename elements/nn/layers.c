@@ -3,12 +3,14 @@
 
 #include <seed/pool.h>
 
+#include "nn/layers.h"
 #include "nn/split.h"
-#include "student/layers.h"
 
 #define NORM_EPS 1e-6
 #define TASK_WORK 16384 /* values of light work per task */
 #define MAX_TASKS 64
+#define TASKS_PER_THREAD 4 /* of rows that are of work themselves */
+#define MIN_ROWS_PER_TASK 16
 #define SUM_COLUMNS 64 /* per task of a bias' gradient */
 #define NORM_PARTS 16  /* partial sums of a norm's gradient */
 #define NORM_PART_ROWS 32
@@ -17,7 +19,7 @@
 SeedLayers
 seed_layers (const SeedBackend *backend)
 {
-  return (SeedLayers){ backend ? backend : seed_backend_get (), seed_kernels_get () };
+  return (SeedLayers){ backend ? backend : seed_backend_get (), seed_kernels_get (), NORM_EPS };
 }
 
 real *
@@ -74,6 +76,14 @@ seed_layer_find (const SeedParams *params, const char *name)
 }
 
 /* ---- work in parts ---- */
+
+guint
+seed_tasks_of_rows (gsize rows)
+{
+  gsize most = (gsize) TASKS_PER_THREAD * seed_pool_n_threads ();
+
+  return (guint) CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
+}
 
 typedef struct {
   SeedRowsFunc func;
@@ -132,11 +142,12 @@ seed_linear_forward (const SeedLayers *layers, const SeedLayer *layer, const rea
     .stride_a = x_stride,
     .b = values + layer->weight,
     .stride_b = layer->in,
-    .beta = 1,
+    .beta = layer->no_bias ? 0 : 1,
     .c = y,
     .stride_c = layer->out };
 
-  seed_for_rows (rows, layer->out, bias_rows, &bias);
+  if (!layer->no_bias)
+    seed_for_rows (rows, layer->out, bias_rows, &bias);
   layers->backend->gemm (&gemm);
 }
 
@@ -188,7 +199,8 @@ seed_linear_backward (const SeedLayers *layers, const SeedLayer *layer, const re
     .stride_c = dx_stride };
 
   layers->backend->gemm (&d_weight);
-  seed_pool_run ((layer->out + SUM_COLUMNS - 1) / SUM_COLUMNS, column_sum_task, &bias);
+  if (!layer->no_bias)
+    seed_pool_run ((layer->out + SUM_COLUMNS - 1) / SUM_COLUMNS, column_sum_task, &bias);
   if (dx)
     layers->backend->gemm (&d_input);
 }
@@ -199,6 +211,7 @@ typedef struct {
   const SeedKernels *kernels;
   const real *x, *gamma, *beta, *dy;
   gsize dim;
+  double eps;
   real *y, *mean, *rstd, *dx, *parts;
   guint rows, n_parts;
 } Norm;
@@ -209,22 +222,23 @@ norm_rows (gsize begin, gsize n, gpointer data)
   const Norm *norm = data;
 
   norm->kernels->norm_forward (norm->x + begin * norm->dim, (guint) n, (guint) norm->dim,
-      norm->gamma, norm->beta, NORM_EPS, norm->y + begin * norm->dim, norm->mean + begin,
+      norm->gamma, norm->beta, norm->eps, norm->y + begin * norm->dim, norm->mean + begin,
       norm->rstd + begin);
 }
 
 void
 seed_norm_forward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, guint rows, real *y, real *stats)
+    const real *x, guint rows, real *y, real *mean, real *rstd)
 {
   Norm norm = { .kernels = layers->kernels,
     .x = x,
     .gamma = values + layer->weight,
     .beta = values + layer->bias,
     .dim = layer->out,
+    .eps = layers->norm_eps,
     .y = y,
-    .mean = stats,
-    .rstd = stats + rows };
+    .mean = mean,
+    .rstd = rstd };
 
   seed_for_rows (rows, layer->out, norm_rows, &norm);
 }
@@ -245,7 +259,8 @@ norm_backward_task (guint task, gpointer data)
 /* The parts depend on the number of rows alone and are added in order. */
 void
 seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, guint rows, const real *stats, const real *dy, real *dx, real *grads)
+    const real *x, guint rows, const real *mean, const real *rstd, const real *dy, real *dx,
+    real *grads)
 {
   gsize dim = layer->out;
   guint n_parts = CLAMP (rows / NORM_PART_ROWS, 1, NORM_PARTS);
@@ -254,8 +269,8 @@ seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real
     .x = x,
     .gamma = values + layer->weight,
     .dim = dim,
-    .mean = (real *) stats,
-    .rstd = (real *) stats + rows,
+    .mean = (real *) mean,
+    .rstd = (real *) rstd,
     .dy = dy,
     .dx = dx,
     .parts = parts,
@@ -337,7 +352,7 @@ unit_part (gsize begin, gsize n, gpointer data)
 }
 
 void
-seed_unit_rows (const SeedLayers *layers, real *x, guint rows, guint dim, real *norms)
+seed_unit_rows (real *x, guint rows, guint dim, real *norms)
 {
   Unit unit = { x, norms, dim };
 
@@ -345,8 +360,8 @@ seed_unit_rows (const SeedLayers *layers, real *x, guint rows, guint dim, real *
 }
 
 typedef struct {
-  const real *z, *norms, *g;
-  real *dy;
+  const real *z, *norms;
+  real *d;
   gsize dim;
 } UnitBackward;
 
@@ -356,22 +371,21 @@ unit_backward_part (gsize begin, gsize n, gpointer data)
   const UnitBackward *unit = data;
 
   for (gsize i = begin; i < begin + n; i++) {
-    const real *z = unit->z + i * unit->dim, *g = unit->g + i * unit->dim;
-    real *dy = unit->dy + i * unit->dim;
+    const real *z = unit->z + i * unit->dim;
+    real *d = unit->d + i * unit->dim;
     double dot = 0;
 
     for (gsize k = 0; k < unit->dim; k++)
-      dot += (double) z[k] * g[k];
+      dot += (double) z[k] * d[k];
     for (gsize k = 0; k < unit->dim; k++)
-      dy[k] += (g[k] - z[k] * (real) dot) / unit->norms[i];
+      d[k] = (d[k] - z[k] * (real) dot) / unit->norms[i];
   }
 }
 
 void
-seed_unit_rows_backward (const SeedLayers *layers, const real *z, const real *norms, const real *g,
-    guint rows, guint dim, real *dy)
+seed_unit_rows_backward (const real *z, const real *norms, guint rows, guint dim, real *d)
 {
-  UnitBackward unit = { z, norms, g, dy, dim };
+  UnitBackward unit = { z, norms, d, dim };
 
   seed_for_rows (rows, dim, unit_backward_part, &unit);
 }

@@ -13,15 +13,17 @@
 typedef struct {
   const SeedBackend *backend;
   const SeedKernels *kernels;
+  double norm_eps;
 } SeedLayers;
 
-/* @backend NULL: seed_backend_get. */
+/* @backend NULL: seed_backend_get. Norms with eps 1e-6. */
 SeedLayers seed_layers (const SeedBackend *backend);
 
 /* Where a linear layer or a norm has its parameters, in elements of the flat array. */
 typedef struct {
   gsize weight, bias;
   guint out, in; /* of a norm: both its width */
+  gboolean no_bias;
 } SeedLayer;
 
 /* Appends "NAME.weight" [out, in] and "NAME.bias" [out]. */
@@ -39,12 +41,13 @@ void seed_linear_backward (const SeedLayers *layers, const SeedLayer *layer, con
     const real *x, gsize x_stride, const real *dy, guint rows, real *dx, gsize dx_stride,
     real *grads);
 
-/* Layer normalisation, eps 1e-6; @stats [2, rows] keeps mean and 1/std for the way back. */
+/* Layer normalisation; @mean and @rstd [rows] are for the way back. */
 void seed_norm_forward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, guint rows, real *y, real *stats);
+    const real *x, guint rows, real *y, real *mean, real *rstd);
 /* ADDS to @dx [rows, dim] and to the gradients of the norm. */
 void seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, guint rows, const real *stats, const real *dy, real *dx, real *grads);
+    const real *x, guint rows, const real *mean, const real *rstd, const real *dy, real *dx,
+    real *grads);
 
 /* y = gelu (x), exact */
 void seed_gelu_forward (const SeedLayers *layers, const real *x, gsize n, real *y);
@@ -52,13 +55,15 @@ void seed_gelu_forward (const SeedLayers *layers, const real *x, gsize n, real *
 void seed_gelu_backward (const SeedLayers *layers, const real *x, gsize n, real *d, real *y);
 
 /* Unit rows in place; @norms [rows] keeps what they were divided by. Zero rows stay zero. */
-void seed_unit_rows (const SeedLayers *layers, real *x, guint rows, guint dim, real *norms);
-/* z = y/|y|: ADDS (g - z (z.g)) / |y| to @dy. */
-void seed_unit_rows_backward (const SeedLayers *layers, const real *z, const real *norms,
-    const real *g, guint rows, guint dim, real *dy);
+void seed_unit_rows (real *x, guint rows, guint dim, real *norms);
+/* z = x/|x|: @d is dL/dz and becomes dL/dx = (d - z (z.d)) / |x|. */
+void seed_unit_rows_backward (const real *z, const real *norms, guint rows, guint dim, real *d);
 
 /* Zeroed, 64-byte aligned; g_aligned_free. */
 real *seed_reals_new (gsize n);
+
+/* Tasks for @rows rows of middling work: a function of the two and of the number of threads. */
+guint seed_tasks_of_rows (gsize rows);
 
 /* Calls @func for parts of 0..@rows that are large enough to be worth a task. */
 typedef void (*SeedRowsFunc) (gsize begin, gsize n, gpointer data);
