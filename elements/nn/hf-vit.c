@@ -50,7 +50,9 @@ static const SeedHfTensor tensors[] = {
 };
 
 static const char *const vit_prefixes[] = { "", "vit.", NULL };
-static const char *const vit_ignored[] = { "pooler.", "classifier.", NULL };
+/* The heads of a student: as a teacher it is the transformer behind them. */
+static const char *const vit_ignored[] = { "pooler.", "classifier.", "embed_head.", "anchors",
+  "anchor_head.", NULL };
 
 const SeedHfFamily seed_hf_vit = {
   .model_type = "vit",

@@ -9,12 +9,12 @@ usage: report.py --collect OUT    gather what train.py left in OUT into docs/res
 The page's prose is written by hand; what stands between <!-- NAME --> and <!-- /NAME --> is made here.
 """
 import json
+import math
 import pathlib
 import re
 import statistics
+import struct
 import sys
-
-import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
@@ -94,12 +94,13 @@ def spectra(path):
         if not name.endswith(".eigenvalues"):
             continue
         begin, end = entry["data_offsets"]
-        kind = {"F32": np.float32, "F64": np.float64}[entry["dtype"]]
-        values = np.frombuffer(data[8 + size + begin:8 + size + end], dtype=kind).astype(float)
-        share = values / values.sum()
-        share = share[share > 0]
-        found[TEACHERS[int(name.split(".")[1])]] = {"dimensions": int(values.size), "effective": float(np.exp(-(share * np.log(share)).sum())),
-                                     "first_tenth": float(np.sort(share)[::-1][:max(1, values.size // 10)].sum())}
+        kind = {"F32": "f", "F64": "d"}[entry["dtype"]]
+        count = (end - begin) // struct.calcsize(kind)
+        values = struct.unpack(f"<{count}{kind}", data[8 + size + begin:8 + size + end])
+        shares = sorted((value / sum(values) for value in values if value > 0), reverse=True)
+        found[TEACHERS[int(name.split(".")[1])]] = {
+            "dimensions": count, "effective": math.exp(-sum(share * math.log(share) for share in shares)),
+            "first_tenth": sum(shares[:max(1, count // 10)])}
     return found
 
 

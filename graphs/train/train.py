@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Trains and measures every shipped model and every row of docs/results.md.
 
-usage: train.py DATA OUT [NAME ...]
+usage: train.py DATA OUT [--set PARAMETER=VALUE ...] [NAME ...]
 
 DATA is the folder of public image sets that docs/results.md names; OUT gets sets/, models/ (checkpoints), runs/ (what
 each run published and its statistics) and figures/ (what each model was measured at). NAME is one of the runs that
---list prints; without one all are made, in order, those that are done already left out. SEED_BUILD is the build
+--list prints; without one all are made, in order, those that are done already left out. --set gives every run that knows
+the parameter another value than its recipe. SEED_BUILD is the build
 folder (build), SEED_TEXT_MODEL the sentence encoder (else graphs/train/text-model.sh fetches it).
 """
 import json
@@ -15,12 +16,12 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("SEED_BUILD", HERE.parent.parent / "build")) / "daemon"
-ENDPOINT = "tcp://127.0.0.1:5587"
-STEPS = 600  # of every run that is compared
+STEPS = 400  # of every run that is compared
 SEEDS = (11, 12, 13)
 LIMIT = "10000"  # images of a set that figures are taken from
 
@@ -73,8 +74,8 @@ def parameters_of(graph):
 
 
 class Lab:
-    def __init__(self, data, out):
-        self.data, self.out = data, out
+    def __init__(self, data, out, given):
+        self.data, self.out, self.given = data, out, given
         for folder in ("models", "runs", "figures"):
             (out / folder).mkdir(parents=True, exist_ok=True)
         if not (out / "sets" / "captions.tsv").exists():
@@ -92,27 +93,32 @@ class Lab:
         stats = run.with_suffix(".json")
         if stats.exists():
             return
+        with tempfile.TemporaryDirectory(prefix="seed-") as folder:
+            self.run(run, graph, {**parameters, "endpoint": f"ipc://{folder}/results"}, name)
+        os.rename(f"{stats}.part", stats)
+
+    def run(self, run, graph, parameters, name):
         known = parameters_of(graph)
-        given = {"sets": self.out / "sets", "checkpoint": self.out / "models" / name, "endpoint": ENDPOINT,
+        given = {"sets": self.out / "sets", "checkpoint": self.out / "models" / name,
                  "models": self.out / "models", "whitening": self.out / "models" / "whitening.safetensors"}
         if graph == "captions":
             given["text-model"] = self.text_model()
         given.update(parameters)
-        command = [BUILD / "seed-run", HERE.parent / f"train-{graph}.yaml", "--stats", f"{stats}.part"]
+        given.update(self.given)
+        command = [BUILD / "seed-run", HERE.parent / f"train-{graph}.yaml", "--stats", f"{run}.json.part"]
         for key, value in given.items():
             if key in known:
                 command += ["--set", f"{key}={value}"]
         print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
         with open(run.with_suffix(".jsonl"), "w", encoding="utf-8") as messages, \
                 open(run.with_suffix(".log"), "w", encoding="utf-8") as log, \
-                subprocess.Popen([BUILD / "seedctl", "tail", "--json", "--connect", ENDPOINT, ""],
+                subprocess.Popen([BUILD / "seedctl", "tail", "--json", "--connect", parameters["endpoint"], ""],
                                  stdout=messages) as tail:
             result = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
             time.sleep(0.3)
             tail.send_signal(signal.SIGINT)
         if result.returncode != 0:
-            sys.exit(f"{name} failed, see {run}.log")
-        os.rename(f"{stats}.part", stats)
+            sys.exit(f"{name} failed, see {run}.log:\n" + run.with_suffix(".log").read_text(encoding="utf-8")[-2000:])
 
     def tasks(self):
         """Of every figure: its file's suffix, and what seedctl eval is asked."""
@@ -148,10 +154,16 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     data, out, *names = sys.argv[1:]
+    given = {}
+    while "--set" in names:
+        at = names.index("--set")
+        key, value = names[at + 1].split("=", 1)
+        given[key] = value
+        del names[at:at + 2]
     unknown = set(names) - {name for name, *_ in plan()}
     if unknown:
         sys.exit(f"no run is called {', '.join(sorted(unknown))}; --list prints those there are")
-    Lab(pathlib.Path(data).resolve(), pathlib.Path(out).resolve()).make(names)
+    Lab(pathlib.Path(data).resolve(), pathlib.Path(out).resolve(), given).make(names)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The shipped recipes run: on a handful of images, for a few steps, from sets to figures."""
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+# pylint: disable=wrong-import-position
+from harness import BUILD, IMAGES, LIMIT, SOURCE, tap
+
+TRAIN = os.path.join(SOURCE, "graphs", "train")
+TEXT_MODEL = os.path.join(SOURCE, "tests", "data", "text", "bert-cased")
+
+
+def copy(images, folder):
+    folder.mkdir(parents=True)
+    for image in images:
+        shutil.copy(image, folder)
+
+
+def make_data(data):
+    """The sets that the recipes want, small: the bundled photos under other names."""
+    kinds = sorted(p for p in pathlib.Path(IMAGES).iterdir() if p.is_dir())
+    for name, kind in (("train", 4), ("test", 2)):
+        (data / "cifar10").mkdir(parents=True, exist_ok=True)
+        with tarfile.open(data / "cifar10" / f"{name}.tar.gz", "w:gz") as tar:
+            for folder in kinds[:2]:
+                for image in sorted(folder.glob("*.jpg"))[:2 * kind]:
+                    content = image.read_bytes()
+                    entry = tarfile.TarInfo(f"{name}/{folder.name}/{image.name}")
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+        for source, of in (("caltech101", kinds[:3]), ("clothing10", kinds[3:6])):
+            for folder in of:
+                copy(sorted(folder.glob("*.jpg"))[:kind], data / source / name / folder.name)
+    for source in ("openclipart", "tuxpaint_stamps"):
+        images = sorted(kinds[-1].glob("*.jpg"))[:6]
+        copy(images, data / source / "train" / "images")
+        lines = [f"{image.name}\ta hat, number {i} of {source}" for i, image in enumerate(images)]
+        (data / source / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for part in ("original", "crop"):
+        copy(sorted(kinds[0].glob("*.jpg"))[:4], data / "neardup_faces" / "test" / part)
+
+
+def run(*command):
+    environment = {**os.environ, "SEED_BUILD": BUILD, "SEED_TEXT_MODEL": TEXT_MODEL}
+    result = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=LIMIT,
+                            env=environment, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_from_sets_to_figures(folder):
+    """Three teachers, and a student of all of them."""
+    data, out = pathlib.Path(folder, "data"), pathlib.Path(folder, "out")
+    make_data(data)
+    small = ("steps=3", "batch=16", "calibration=48", "classes=8", "image-size=32")
+    sets = [part for value in small for part in ("--set", value)]
+    run(os.path.join(TRAIN, "train.py"), data, out, *sets, "labels", "anchors", "captions", "mini")
+    for name in ("labels", "anchors", "captions", "mini"):
+        stats = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+        assert stats["stages"], name
+        lines = (out / "runs" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        steps = [json.loads(line)["data"] for line in lines if '"kind":"train"' in line]
+        assert any(step.get("step") == 3 for step in steps), (name, steps[-1:])
+        figures = sorted(p.name for p in (out / "figures").glob(f"{name}.*.json"))
+        assert len(figures) == 9, figures
+        metrics = json.loads((out / "figures" / f"{name}.knn-clothing10.json").read_text(encoding="utf-8"))["metrics"]
+        assert 0 <= metrics["top1"] <= 1
+    shares = [step["fusion"] for step in steps if step.get("fusion")]
+    assert set(shares[-1]["teachers"]) == {"labels", "captions", "anchors"}, shares[-1]
+    again = run(os.path.join(TRAIN, "train.py"), data, out, *sets, "labels")
+    assert again == "", again  # what is done is left out
+
+
+def test_names_are_known(folder):
+    result = subprocess.run([sys.executable, os.path.join(TRAIN, "train.py"), folder, folder, "nobody"], capture_output=True,
+                            text=True, check=False, timeout=LIMIT)
+    assert result.returncode != 0 and "nobody" in result.stderr, result
+
+
+def test_results_page_is_what_the_figures_say(_):
+    run(os.path.join(TRAIN, "report.py"), "--check")
+
+
+tap.main([test_from_sets_to_figures, test_names_are_known, test_results_page_is_what_the_figures_say])
