@@ -15,6 +15,7 @@
 typedef struct {
   SeedctlFeatures data, test;
   gboolean has_test;
+  const SeedctlModel *model; /* that gave them */
 } Sets;
 
 static void
@@ -170,21 +171,64 @@ report_recalls (JsonObject *metrics, const char *prefix, const SeedRetrievalResu
   }
 }
 
+/* Rows [n, text_dim] through the student's text head: [n, dim], the caller's. */
+static float *
+map_texts (const SeedctlModel *student, const float *rows, guint n)
+{
+  gsize out = student->dim, in = student->text_dim;
+  const float *weight = student->text_head, *bias = weight + out * in;
+  float *mapped = g_new (float, MAX (1, n * out));
+
+  for (guint i = 0; i < n; i++)
+    for (gsize j = 0; j < out; j++) {
+      double sum = bias[j];
+
+      for (gsize k = 0; k < in; k++)
+        sum += (double) weight[j * in + k] * rows[i * in + k];
+      mapped[i * out + j] = (float) sum;
+    }
+  return mapped;
+}
+
+/* The texts' vectors, where the model's images are; *@dim is their width. NULL with @error. */
+static float *
+embed_texts (const SeedctlModel *student, SeedTextModel *model, const GPtrArray *captions,
+    guint *dim, GError **error)
+{
+  g_autofree float *rows = NULL;
+
+  *dim = seed_text_model_get_info (model)->dim;
+  if (student->text_head && student->text_dim != *dim) {
+    g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
+        "%s: learned with texts of width %u, and those of %s have %u; give --text-model the "
+        "encoder "
+        "that it learned with",
+        student->folder, student->text_dim, seed_text_model_get_info (model)->name, *dim);
+    return NULL;
+  }
+  rows = g_new (float, MAX (1, (gsize) captions->len * *dim));
+  if (!seed_text_encode (model, (const char *const *) captions->pdata, captions->len, rows, error))
+    return NULL;
+  if (!student->text_head)
+    return g_steal_pointer (&rows);
+  *dim = student->dim;
+  return map_texts (student, rows, captions->len);
+}
+
 static gboolean
-retrieve_texts (const SeedctlEvalOptions *options, const SeedctlFeatures *images,
-    SeedctlReport *report, GError **error)
+retrieve_texts (const SeedctlEvalOptions *options, const SeedctlModel *student,
+    const SeedctlFeatures *images, SeedctlReport *report, GError **error)
 {
   const char *folder = options->text_model ? options->text_model : options->model;
   g_autoptr (SeedTextModel) model = seed_text_model_load (folder, error);
-  guint n = images->captions->len, dim = model ? seed_text_model_get_info (model)->dim : 0;
-  g_autofree float *rows = g_new (float, (gsize) n *MAX (1, dim));
+  guint n = images->captions->len, dim = 0;
+  g_autofree float *rows =
+      model ? embed_texts (student, model, images->captions, &dim, error) : NULL;
   SeedEvalSet texts = { rows, NULL, n, dim };
   const guint *owners = (const guint *) images->owners->data;
   SeedRetrievalResult to_images, to_texts;
 
-  if (!model ||
-      !seed_text_encode (model, (const char *const *) images->captions->pdata, n, rows, error) ||
-      !seed_eval_normalise (rows, n, dim, error) ||
+  if (!rows || !seed_eval_normalise (rows, n, dim, error) ||
       !seed_eval_retrieval_owned (&images->set, &texts, owners, &to_images, error) ||
       !seed_eval_retrieval_owners (&texts, &images->set, owners, &to_texts, error))
     return FALSE;
@@ -231,7 +275,7 @@ eval_retrieval (
     report_recalls (report->metrics, "", &result);
   }
   set_split (report, sets->has_test ? "test" : "leave-one-out");
-  return asked->captions->len == 0 || retrieve_texts (options, asked, report, error);
+  return asked->captions->len == 0 || retrieve_texts (options, sets->model, asked, report, error);
 }
 
 /* --- near-duplicates --- */
@@ -432,6 +476,7 @@ seedctl_eval_images (const SeedctlEvalOptions *options, SeedctlReport *report, G
   if (!seedctl_model_open (&model, options, error))
     return FALSE;
   seedctl_report_add_model (report, &model);
+  sets.model = &model;
   return extract (&model, options, &sets, report, error) &&
          write_features (options, &sets, error) && tasks[task].run (options, &sets, report, error);
 }

@@ -14,6 +14,19 @@ base_name (const char *folder)
   return g_path_get_basename (absolute);
 }
 
+static void
+take_text_head (SeedctlModel *model, const SeedCheckpoint *checkpoint, guint text_dim)
+{
+  const SeedParam *weight = seed_params_lookup (&checkpoint->params, "text_head.weight");
+  const SeedParam *bias = seed_params_lookup (&checkpoint->params, "text_head.bias");
+
+  model->text_dim = text_dim;
+  model->text_head = g_new (float, weight->size + bias->size);
+  memcpy (model->text_head, checkpoint->values + weight->offset, weight->size * sizeof (float));
+  memcpy (model->text_head + weight->size, checkpoint->values + bias->offset,
+      bias->size * sizeof (float));
+}
+
 static gboolean
 open_student (SeedctlModel *model, const SeedctlEvalOptions *options, GError **error)
 {
@@ -36,6 +49,8 @@ open_student (SeedctlModel *model, const SeedctlEvalOptions *options, GError **e
   model->patch_size = checkpoint.config.patch_size;
   model->dim = shape.embed_dim;
   model->n_params = checkpoint.n_params;
+  if (shape.text_dim > 0)
+    take_text_head (model, &checkpoint, shape.text_dim);
   seed_checkpoint_clear (&checkpoint);
   return TRUE;
 }
@@ -86,6 +101,7 @@ seedctl_model_clear (SeedctlModel *model)
   g_free (model->family);
   g_free (model->sha256);
   g_free (model->precision);
+  g_free (model->text_head);
   seed_model_unref (model->teacher);
   *model = (SeedctlModel){ 0 };
 }

@@ -36,6 +36,8 @@ typedef struct {
   gboolean is_student, has_anchors;
   guint image_size, patch_size, dim; /* dim: of what it gives for an image */
   guint64 n_params;
+  float *text_head; /* [dim, text_dim], then [dim]: maps a text to where images are; NULL: none */
+  guint text_dim;
   SeedModel *teacher; /* keeps the weights while the element runs; NULL of a student */
 } SeedctlModel;
 

@@ -42,16 +42,15 @@ gboolean
 seedctl_heads_find (SeedctlHeads *heads, const char *folder, GError **error)
 {
   g_autoptr (SeedHfWeights) weights = seed_hf_weights_open_with_heads (folder, error);
-  SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS];
-  guint n;
 
   heads->n = 0;
   if (!weights)
     return FALSE;
-  n = seed_student_tensors (TRUE, tensors);
-  add (heads, weights, tensors, seed_student_tensors (FALSE, tensors));
-  if (heads->n > 0) /* image anchors come after the embed head */
-    add (heads, weights, tensors + heads->n, n - heads->n);
+  add (heads, weights, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS);
+  if (heads->n == 0) /* no other head is without the embed head */
+    return TRUE;
+  add (heads, weights, seed_anchors_tensors, SEED_ANCHORS_N_DESCRIBING);
+  add (heads, weights, seed_student_text_tensors, SEED_STUDENT_N_TEXT_TENSORS);
   return TRUE;
 }
 

@@ -55,6 +55,13 @@ seed_learner_config_init (SeedLearnerConfig *config)
   seed_anchors_config_init (&config->anchors);
 }
 
+void
+seed_learner_config_complete (SeedLearnerConfig *config)
+{
+  config->shape.anchors = (config->objective & SEED_OBJECTIVE_ANCHORS) != 0;
+  config->shape.text_dim = config->objective & SEED_OBJECTIVE_CAPTIONS ? config->text_dim : 0;
+}
+
 gboolean
 seed_learner_config_check (const SeedLearnerConfig *config, GError **error)
 {
@@ -110,10 +117,8 @@ seed_learner_append_params (const SeedLearnerConfig *config, SeedParams *params)
   }
   if (config->objective & SEED_OBJECTIVE_LABELS)
     seed_layer_append_linear (params, "label_head", config->n_classes, config->shape.embed_dim);
-  if (config->objective & SEED_OBJECTIVE_CAPTIONS) {
-    seed_layer_append_linear (params, "captions.text", config->shape.embed_dim, config->text_dim);
+  if (config->objective & SEED_OBJECTIVE_CAPTIONS)
     seed_params_append (params, "captions.scale", FALSE, 1, one);
-  }
 }
 
 void
@@ -161,7 +166,7 @@ make_captions (SeedLearner *learner, const SeedParams *params)
 {
   gsize n = learner->max_items, e = learner->config.shape.embed_dim;
 
-  learner->text_head = seed_layer_find (params, "captions.text");
+  learner->text_head = seed_layer_find (params, "text_head");
   learner->caption_scale = seed_params_lookup (params, "captions.scale")->offset;
   learner->captioned = g_new0 (guint, n);
   learner->same = g_new0 (gboolean, n * n);

@@ -18,7 +18,7 @@
  *
  * Parameters: the student's (with anchors, what describes frames by them), then what else learning
  * anchors needs (with "anchor_histogram"), "label_head" (Linear E -> classes, on sqrt (E) z),
- * "captions.text" (Linear from the text's width to E) and "captions.scale", then each teacher's.
+ * "captions.scale", then each teacher's.
  */
 #define SEED_LEARNER_MAX_TEACHERS 8u
 #define SEED_LEARNER_MAX_CLASSES 65536u
@@ -37,8 +37,10 @@ typedef struct {
 } SeedLearnerConfig;
 
 /* distil alone, every weight 1, tau 0.05, K 16384, drop 0.5, smoothing 0.1, and
- * seed_anchors_config_init. shape.anchors is to be set with the objective. */
+ * seed_anchors_config_init. The shape's heads are to be set with the objective. */
 void seed_learner_config_init (SeedLearnerConfig *config);
+/* Which heads the objective gives the shape. */
+void seed_learner_config_complete (SeedLearnerConfig *config);
 gboolean seed_learner_config_check (const SeedLearnerConfig *config, GError **error);
 
 /* What a batch says; anything but the words may be NULL. */

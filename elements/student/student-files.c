@@ -7,13 +7,14 @@
 
 #include "nn/hf-weights.h"
 
-/* Whether the model says anything of image anchors; what is wrong with a file its loading tells. */
-static gboolean
-has_anchors (const char *folder)
+/* Which heads the model says anything of; what is wrong with a file its loading tells. */
+static void
+find_heads (const char *folder, gboolean *anchors, gboolean *text)
 {
   g_autoptr (SeedHfWeights) weights = seed_hf_weights_open_with_heads (folder, NULL);
 
-  return weights && seed_hf_weights_lookup (weights, seed_anchors_tensors[0].name, NULL);
+  *anchors = weights && seed_hf_weights_lookup (weights, seed_anchors_tensors[0].name, NULL);
+  *text = weights && seed_hf_weights_lookup (weights, seed_student_text_tensors[0].name, NULL);
 }
 
 static gboolean
@@ -45,14 +46,19 @@ seed_student_load (
     SeedCheckpoint *checkpoint, SeedStudentShape *shape, const char *folder, GError **error)
 {
   SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS];
-  gboolean anchors = has_anchors (folder);
-  guint n = seed_student_tensors (anchors, tensors);
+  gboolean anchors, text;
+  guint n;
 
+  find_heads (folder, &anchors, &text);
+  n = seed_student_tensors (anchors, text, tensors);
   if (!seed_checkpoint_load (checkpoint, folder, tensors, n, error))
     return FALSE;
   *shape = (SeedStudentShape){ .vit = checkpoint->config,
     .embed_dim = (guint) seed_params_lookup (&checkpoint->params, "embed_head.weight")->shape[0],
     .anchors = anchors };
+  if (text)
+    shape->text_dim =
+        (guint) seed_params_lookup (&checkpoint->params, "text_head.weight")->shape[1];
   if (seed_student_shape_check (shape, error) && check_params (checkpoint, shape, folder, error))
     return TRUE;
   seed_checkpoint_clear (checkpoint);
@@ -64,7 +70,7 @@ seed_student_save (const char *folder, const SeedStudentShape *shape, const Seed
     const float *values, GError **error)
 {
   SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS];
-  guint n = seed_student_tensors (shape->anchors, tensors);
+  guint n = seed_student_tensors (shape->anchors, shape->text_dim > 0, tensors);
 
   return seed_checkpoint_save (folder, &shape->vit, params, values, tensors, n, error);
 }

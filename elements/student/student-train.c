@@ -117,7 +117,7 @@ seed_student_train_open (SeedStudentElement *self)
     return FALSE;
   }
   train->objective = config.learner.objective;
-  config.learner.shape.anchors = (train->objective & SEED_OBJECTIVE_ANCHORS) != 0;
+  seed_learner_config_complete (&config.learner);
   seed_student_note_memory (self);
   g_free (self->model_name);
   self->model_name = g_strdup (GST_OBJECT_NAME (self));

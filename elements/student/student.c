@@ -29,15 +29,29 @@ const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS] = {
   { "embed_head.bias", FALSE, 1, { 0 } },
 };
 
-guint
-seed_student_tensors (gboolean anchors, SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS])
+const SeedExtraTensor seed_student_text_tensors[SEED_STUDENT_N_TEXT_TENSORS] = {
+  { "text_head.weight", TRUE, 2, { 0, 0 } },
+  { "text_head.bias", FALSE, 1, { 0 } },
+};
+
+static guint
+add_tensors (SeedExtraTensor *tensors, guint at, const SeedExtraTensor *more, guint n)
 {
-  memcpy (tensors, seed_student_head_tensors, sizeof seed_student_head_tensors);
-  if (!anchors)
-    return SEED_STUDENT_N_HEAD_TENSORS;
-  memcpy (tensors + SEED_STUDENT_N_HEAD_TENSORS, seed_anchors_tensors,
-      SEED_ANCHORS_N_DESCRIBING * sizeof *seed_anchors_tensors);
-  return SEED_STUDENT_MAX_TENSORS;
+  memcpy (tensors + at, more, n * sizeof *more);
+  return at + n;
+}
+
+guint
+seed_student_tensors (
+    gboolean anchors, gboolean text, SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS])
+{
+  guint n = add_tensors (tensors, 0, seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS);
+
+  if (anchors)
+    n = add_tensors (tensors, n, seed_anchors_tensors, SEED_ANCHORS_N_DESCRIBING);
+  if (text)
+    n = add_tensors (tensors, n, seed_student_text_tensors, SEED_STUDENT_N_TEXT_TENSORS);
+  return n;
 }
 
 gboolean
@@ -75,6 +89,12 @@ seed_student_append_params (const SeedStudentShape *shape, SeedParams *params)
 
     seed_anchors_shape_init (&anchors, &shape->vit);
     seed_anchors_append_describing (&anchors, params);
+  }
+  dims[1] = shape->text_dim;
+  for (guint i = 0; shape->text_dim > 0 && i < SEED_STUDENT_N_TEXT_TENSORS; i++) {
+    const SeedExtraTensor *tensor = &seed_student_text_tensors[i];
+
+    seed_params_append (params, tensor->name, tensor->decay, tensor->n_dims, dims);
   }
 }
 

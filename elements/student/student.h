@@ -11,7 +11,9 @@
  * L2-normalised. The unit vector it gives is *the* representation of an image.
  *
  * Parameters are the transformer's, then "embed_head.weight" [E, d] and "embed_head.bias" [E], then
- * of a student that has image anchors what describes a frame by them (seed_anchors_describe).
+ * of a student that has image anchors what describes a frame by them (seed_anchors_describe), then
+ * of one that learned from captions "text_head.weight" [E, D] and "text_head.bias" [E]: a text
+ * encoder's embedding through it, L2-normalised, lies where images of what it says are.
  */
 #define SEED_STUDENT_EMBED_DIM 512
 
@@ -19,6 +21,7 @@ typedef struct {
   SeedVitConfig vit;
   guint embed_dim;  /* E */
   gboolean anchors; /* it has image anchors, of the shape that seed_anchors_shape_init gives */
+  guint text_dim;   /* D; 0: it has no text head */
 } SeedStudentShape;
 
 /* Checks @shape against every limit. */
@@ -70,6 +73,11 @@ void seed_student_backward (SeedStudent *student, const real *d_embedding, real 
 /* The tensors of a checkpoint that are not the transformer's: those of every student, ... */
 #define SEED_STUDENT_N_HEAD_TENSORS 2
 extern const SeedExtraTensor seed_student_head_tensors[SEED_STUDENT_N_HEAD_TENSORS];
-/* ... and those of one with or without image anchors; returns their number. */
-#define SEED_STUDENT_MAX_TENSORS (SEED_STUDENT_N_HEAD_TENSORS + SEED_ANCHORS_N_DESCRIBING)
-guint seed_student_tensors (gboolean anchors, SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS]);
+/* ... those of its text head, ... */
+#define SEED_STUDENT_N_TEXT_TENSORS 2
+extern const SeedExtraTensor seed_student_text_tensors[SEED_STUDENT_N_TEXT_TENSORS];
+/* ... and all of one with or without image anchors and a text head; returns their number. */
+#define SEED_STUDENT_MAX_TENSORS                                                                   \
+  (SEED_STUDENT_N_HEAD_TENSORS + SEED_ANCHORS_N_DESCRIBING + SEED_STUDENT_N_TEXT_TENSORS)
+guint seed_student_tensors (
+    gboolean anchors, gboolean text, SeedExtraTensor tensors[SEED_STUDENT_MAX_TENSORS]);

@@ -564,7 +564,8 @@ same_tensors (const SeedParams *a, const SeedParams *b)
   return a->n == b->n;
 }
 
-/* Image anchors may be new to a student, and one that has them may go on without. */
+/* Image anchors and a text head may be new to a student, and one that has them may go on without.
+ */
 static gboolean
 same_network (const SeedTrainer *trainer, const SeedStudentShape *theirs)
 {
@@ -573,11 +574,13 @@ same_network (const SeedTrainer *trainer, const SeedStudentShape *theirs)
   gboolean same;
 
   mine.anchors = FALSE;
+  mine.text_dim = 0;
   seed_params_init (&a);
   seed_params_init (&b);
   seed_student_append_params (&mine, &a);
   mine = *theirs;
   mine.anchors = FALSE;
+  mine.text_dim = 0;
   seed_student_append_params (&mine, &b);
   same = same_tensors (&a, &b);
   seed_params_clear (&a);
@@ -600,7 +603,7 @@ seed_trainer_load_model (SeedTrainer *trainer, const char *folder, GError **erro
       const SeedParam *mine = &trainer->student_params.items[i];
       const SeedParam *theirs = seed_params_lookup (&checkpoint.params, mine->name);
 
-      if (theirs)
+      if (theirs && theirs->size == mine->size) /* a text head may be of another text's width */
         memcpy (trainer->values + mine->offset, checkpoint.values + theirs->offset,
             mine->size * sizeof (float));
     }

@@ -76,7 +76,7 @@ seed_trainer_grow (SeedTrainer *trainer, guint first_param, SeedRng *rng)
 static void
 complete_config (SeedTrainerConfig *config)
 {
-  config->learner.shape.anchors = (config->learner.objective & SEED_OBJECTIVE_ANCHORS) != 0;
+  seed_learner_config_complete (&config->learner);
 }
 
 static gboolean

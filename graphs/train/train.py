@@ -120,7 +120,7 @@ class Lab:
         if result.returncode != 0:
             sys.exit(f"{name} failed, see {run}.log:\n" + run.with_suffix(".log").read_text(encoding="utf-8")[-2000:])
 
-    def tasks(self):
+    def tasks(self, name):
         """Of every figure: its file's suffix, and what seedctl eval is asked."""
         for task in ("knn", "linear"):
             yield f"{task}-cifar10", [task, "cifar10/train.tar.gz", "--test", "cifar10/test.tar.gz", "--limit", LIMIT]
@@ -128,10 +128,13 @@ class Lab:
                 yield f"{task}-{name}", [task, f"{name}/train", "--test", f"{name}/test"]
         yield "retrieval-caltech101", ["retrieval", "caltech101/train", "--test", "caltech101/test"]
         yield "retrieval-clothing10", ["retrieval", "clothing10/train", "--test", "clothing10/test"]
+        if name == "captions":
+            yield "retrieval-openclipart", ["retrieval", "openclipart/test.tsv", "--captions", "openclipart/test.tsv",
+                                            "--text-model", str(self.text_model())]
         yield "duplicates-faces", ["duplicates", "neardup_faces/test"]
 
     def measure(self, name):
-        for suffix, (task, *arguments) in self.tasks():
+        for suffix, (task, *arguments) in self.tasks(name):
             figure = self.out / "figures" / f"{name}.{suffix}.json"
             if figure.exists():
                 continue

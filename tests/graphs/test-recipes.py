@@ -42,10 +42,18 @@ def make_data(data):
     for source in ("openclipart", "tuxpaint_stamps"):
         images = sorted(kinds[-1].glob("*.jpg"))[:6]
         copy(images, data / source / "train" / "images")
-        lines = [f"{image.name}\ta hat, number {i} of {source}" for i, image in enumerate(images)]
+        told = ("a red hat", "two dogs run", "the sea at night", "music", "a very old stone bridge", "42")
+        lines = [f"{image.name}\t{caption}" for image, caption in zip(images, told)]
         (data / source / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for part in ("original", "crop"):
         copy(sorted(kinds[0].glob("*.jpg"))[:4], data / "neardup_faces" / "test" / part)
+
+
+def program(*command, expect=0):
+    environment = {**os.environ, "GST_PLUGIN_PATH_1_0": os.path.join(BUILD, "elements")}
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
 
 
 def run(*command):
@@ -79,6 +87,34 @@ def test_from_sets_to_figures(folder):
     assert again == "", again  # what is done is left out
 
 
+def test_images_are_found_by_text(folder):
+    """A student that has learned six captions by heart finds their images through its text head, as exported too."""
+    data, model = pathlib.Path(folder, "data"), pathlib.Path(folder, "model")
+    make_data(data)
+    listing = data / "openclipart" / "train.tsv"
+    graph = pathlib.Path(folder, "learn.yaml")
+    graph.write_text(f"""
+version: 1
+graph: words
+nodes:
+  images: {{ stage: images, location: {listing}, captions: {listing}, epochs: 0 }}
+  views:  {{ stage: patchify, from: images, views: 2, batch: 6, augment: true, reference-view: true, min-crop: 0.8 }}
+  learn:  {{ stage: student, mode: train, from: views, objective: captions, text-model: {TEXT_MODEL}, size: mini,
+            image-size: 32, steps: 250, lr: 0.001, ema: 0.9, promote: always, checkpoint: {model} }}
+""", encoding="utf-8")
+    seedctl, seed_run = (os.path.join(BUILD, "daemon", name) for name in ("seedctl", "seed-run"))
+    program(seed_run, "--quiet", graph)
+    program(seedctl, "model", "export", model, pathlib.Path(folder, "exported"), "--dtype", "float16")
+    for place in (model, pathlib.Path(folder, "exported")):
+        ask = (seedctl, "eval", "retrieval", place, listing, "--captions", listing, "--json")
+        report = json.loads(program(*ask, "--text-model", TEXT_MODEL).stdout)
+        assert report["metrics"]["text_to_image_recall@1"] == 1, report["metrics"]
+        assert report["metrics"]["image_to_text_recall@1"] == 1, report["metrics"]
+        clip = os.path.join(SOURCE, "tests", "data", "text", "clip")
+        refused = program(*ask, "--text-model", clip, expect=1)
+        assert "learned with texts of width" in refused.stderr, refused.stderr
+
+
 def test_names_are_known(folder):
     result = subprocess.run([sys.executable, os.path.join(TRAIN, "train.py"), folder, folder, "nobody"], capture_output=True,
                             text=True, check=False, timeout=LIMIT)
@@ -89,4 +125,4 @@ def test_results_page_is_what_the_figures_say(_):
     run(os.path.join(TRAIN, "report.py"), "--check")
 
 
-tap.main([test_from_sets_to_figures, test_names_are_known, test_results_page_is_what_the_figures_say])
+tap.main([test_from_sets_to_figures, test_images_are_found_by_text, test_names_are_known, test_results_page_is_what_the_figures_say])

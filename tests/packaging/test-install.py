@@ -65,7 +65,7 @@ def files_are_in_place(root):
                 "share/bash-completion/completions/seedd", "include/seed/safetensors.h", "lib/systemd/user/seedd.service",
                 "lib/sysusers.d/seed.conf", "lib/tmpfiles.d/seed.conf", "share/man/man1/seed-run.1",
                 "share/man/man1/seedctl.1", "share/bash-completion/completions/seedctl",
-                "share/seed/graphs/lobby.yaml", "share/seed/graphs/media/demo.mp4", "share/doc/seed/install.md",
+                "share/seed/graphs/lobby.yaml", "share/seed/graphs/media/demo.mp4", "share/seed/graphs/models/mini/README.md", "share/doc/seed/install.md",
                 "share/doc/seed/examples/seedd.yaml", "share/doc/seed/examples/cameras.conf"]
     missing = [path for path in expected if not os.path.exists(inside(root, path))]
     assert not missing, missing
@@ -79,10 +79,7 @@ def files_are_in_place(root):
 
 def graph_is_checked(folder, root):
     model, graphs = random_model(os.path.join(folder, "model")), inside(root, "share/seed/graphs")
-    for teacher in "teacher-a", "teacher-b":
-        shutil.copytree(model, os.path.join(folder, "models", teacher))
-    check = (inside(root, "bin/seed-run"), "--check", os.path.join(graphs, "demo.yaml"),
-             "--set", "models=" + os.path.join(folder, "models"))
+    check = (inside(root, "bin/seed-run"), "--check", os.path.join(graphs, "demo.yaml"))
     where, path = environment(root), plugin(root)
     done = run(*check, env=where)
     assert "application/x-seed-patches" in done.stdout, done.stdout

@@ -72,13 +72,13 @@ net_new (SeedObjective objective)
                                               .std = { 1, 1, 1 } },
     .embed_dim = E };
   net->config.objective = objective;
-  net->config.shape.anchors = (objective & SEED_OBJECTIVE_ANCHORS) != 0;
   net->config.anchors.min_frames = B;
   net->config.w_anchor = 1.1;
   net->config.w_histogram = 0.6;
   net->config.queue_size = 5;
   net->config.n_classes = CLASSES;
   net->config.text_dim = TEXT;
+  seed_learner_config_complete (&net->config);
   net->config.w_sim = 0.7;
   net->config.w_seed = 0.6;
   net->config.w_feat = 1.2;
