@@ -10,6 +10,8 @@
 #define HAS_LABELS 2u
 #define HAS_CAPTIONS 4u
 #define HAS_MASK 8u /* of captions */
+#define HAS_VIEWS 16u
+#define ALL_PARTS 31u
 
 /* A held batch: its parts one after the other in one block. */
 typedef struct {
@@ -67,13 +69,13 @@ seed_probe_wants (SeedProbe *probe)
          number % SEED_PROBE_BLOCK == seed_hash (probe->seed, block) % SEED_PROBE_BLOCK;
 }
 
-/* Takes @size bytes of the block at *@at. */
+/* Takes @size bytes of the block at *@at, in whole numbers of eight. */
 static const void *
 take (const guint8 *data, gsize *at, gsize size)
 {
   const guint8 *part = data ? data + *at : NULL;
 
-  *at += size;
+  *at += (size + 7) / 8 * 8;
   return size > 0 ? part : NULL;
 }
 
@@ -93,6 +95,11 @@ lay_out (const SeedProbeLayout *layout, const Slot *slot, const guint8 *data, Se
   batch->labels = take (data, &at, slot->parts & HAS_LABELS ? b * sizeof (gint32) : 0);
   batch->captions = take (data, &at, slot->parts & HAS_CAPTIONS ? b * layout->caption * f : 0);
   batch->has_caption = take (data, &at, slot->parts & HAS_MASK ? b * sizeof (gint32) : 0);
+  if (slot->parts & HAS_VIEWS) {
+    batch->views = take (data, &at, SEED_VIEWS * b * sizeof *batch->views);
+    batch->frames = take (data, &at, b * sizeof *batch->frames);
+    batch->draws = take (data, &at, b * sizeof *batch->draws);
+  }
   return at;
 }
 
@@ -121,7 +128,8 @@ make_slot (const SeedProbe *probe, const SeedProbeBatch *batch)
 
   slot.parts = (batch->target ? HAS_TARGET : 0) | (batch->labels ? HAS_LABELS : 0) |
                (batch->captions && layout->caption ? HAS_CAPTIONS : 0) |
-               (batch->captions && batch->has_caption ? HAS_MASK : 0);
+               (batch->captions && batch->has_caption ? HAS_MASK : 0) |
+               (batch->views ? HAS_VIEWS : 0);
   slot.data = g_malloc0 (lay_out (layout, &slot, NULL, &held));
   lay_out (layout, &slot, slot.data, &held);
   copy (held.words, batch->words, b * layout->words);
@@ -133,6 +141,9 @@ make_slot (const SeedProbe *probe, const SeedProbeBatch *batch)
   copy (held.labels, batch->labels, b * sizeof (gint32));
   copy (held.captions, batch->captions, b * layout->caption * f);
   copy (held.has_caption, batch->has_caption, b * sizeof (gint32));
+  copy (held.views, batch->views, SEED_VIEWS * b * sizeof *held.views);
+  copy (held.frames, batch->frames, b * sizeof *held.frames);
+  copy (held.draws, batch->draws, b * sizeof *held.draws);
   return slot;
 }
 
@@ -248,6 +259,16 @@ target_is_sound (const float *target, guint b)
 }
 
 static gboolean
+views_are_sound (const SeedAnchorsView *views, guint n)
+{
+  for (guint i = 0; views && i < n; i++)
+    if (!isfinite (views[i].x) || !isfinite (views[i].y) || !isfinite (views[i].width) ||
+        !isfinite (views[i].height) || !(views[i].width > 0) || !(views[i].height > 0))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
 slot_is_sound (const SeedProbeLayout *layout, const Slot *slot)
 {
   SeedProbeBatch batch;
@@ -258,6 +279,7 @@ slot_is_sound (const SeedProbeLayout *layout, const Slot *slot)
         !all_finite (batch.tokens[t], batch.b * layout->tokens[t]))
       return FALSE;
   return target_is_sound (batch.target, batch.b) &&
+         views_are_sound (batch.views, SEED_VIEWS * batch.b) &&
          all_finite (batch.captions, batch.b * layout->caption);
 }
 
@@ -271,7 +293,7 @@ restore_slot (SeedProbe *probe, guint i, guint b, guint parts, SeedProbeRead rea
 
   if (b == 0)
     return TRUE;
-  if (b > probe->max_items || parts > 15 || !read (i, &bytes, &size, data) ||
+  if (b > probe->max_items || parts > ALL_PARTS || !read (i, &bytes, &size, data) ||
       size != lay_out (&probe->layout, &slot, NULL, &batch))
     return FALSE;
   slot.data = g_malloc (size);

@@ -37,6 +37,8 @@ typedef struct {
   const gint32 *labels;
   const float *captions;
   const gint32 *has_caption;
+  const SeedAnchorsView *views;  /* [b, 2], with image anchors */
+  const guint64 *frames, *draws; /* [b], with views */
 } SeedProbeBatch;
 
 typedef struct _SeedProbe SeedProbe;

@@ -86,6 +86,11 @@ seed_trainer_hold_out (SeedTrainer *trainer, const SeedTrainerBatch *batch)
     held.summary[t] = batch->teachers[t].summary;
     held.tokens[t] = batch->teachers[t].tokens;
   }
+  if (batch->anchors) {
+    held.views = batch->anchors->views;
+    held.frames = batch->anchors->frames;
+    held.draws = batch->anchors->draws;
+  }
   if (batch->has_caption) {
     mask = g_new (gint32, batch->b);
     for (guint i = 0; i < batch->b; i++)
@@ -130,6 +135,10 @@ whole_loss (const SeedLearnerConfig *config, const SeedLearnerReport *report)
   add_term (&sum, &any, config->w_feat, report->features);
   add_term (&sum, &any, config->w_labels, report->labels);
   add_term (&sum, &any, config->w_captions, report->captions);
+  add_term (&sum, &any, config->w_histogram, report->histogram);
+  /* the guard is negative; a loss that is compared by shares must not be */
+  add_term (&sum, &any, config->w_anchor,
+      report->anchors + config->anchors.w_guard * log (SEED_ANCHORS_N));
   return any ? sum : NAN;
 }
 
@@ -138,6 +147,7 @@ score_batch (SeedTrainer *trainer, const float *values, const SeedProbeBatch *he
 {
   const SeedLearnerConfig *config = &trainer->config.learner;
   SeedTrainerFeatures features[SEED_LEARNER_MAX_TEACHERS] = { 0 };
+  SeedTrainerAnchors anchors = { held->views, held->frames, held->draws };
   SeedTrainerBatch batch = { .b = held->b,
     .words = held->words,
     .target = held->target,
@@ -149,6 +159,7 @@ score_batch (SeedTrainer *trainer, const float *values, const SeedProbeBatch *he
 
   for (guint t = 0; t < trainer->n_teachers; t++)
     features[t] = (SeedTrainerFeatures){ held->summary[t], held->tokens[t] };
+  batch.anchors = held->views ? &anchors : NULL;
   batch.teachers = trainer->n_teachers > 0 ? features : NULL;
   if (!seed_trainer_evaluate (trainer, values, &batch, &report))
     return;

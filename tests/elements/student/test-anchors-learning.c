@@ -142,6 +142,37 @@ test_learns (void)
   g_assert_true (isnan (last.losses.similarity) && isnan (last.losses.agreement));
 }
 
+/* Batches that are held out tell better weights from worse ones, also when nothing but anchors is
+ * learned. */
+static void
+test_score (void)
+{
+  SeedTrainerConfig config = make_config (SEED_OBJECTIVE_ANCHORS);
+  g_autoptr (SeedTrainer) trainer = seed_trainer_new (&config, NULL);
+  gsize n = seed_trainer_get_params (trainer)->total;
+  g_autofree float *early = g_new (float, n);
+  SeedTrainerScore then, now;
+
+  seed_trainer_enable_probe (trainer, B);
+  g_assert_true (seed_trainer_reserve (trainer, B, NULL));
+  for (guint i = 0; i < 100; i++) {
+    g_autofree Scene *scene = g_new0 (Scene, 1);
+    SeedTrainerReport report;
+
+    fill (scene, i);
+    if (!seed_trainer_hold_out (trainer, &scene->batch))
+      g_assert_true (seed_trainer_step (trainer, &scene->batch, &report, NULL));
+    if (i == 4)
+      memcpy (early, seed_trainer_get_ema (trainer), n * sizeof *early);
+  }
+  g_assert_cmpuint (seed_trainer_n_held (trainer), ==, B);
+  then = seed_trainer_score (trainer, early, n);
+  now = seed_trainer_score (trainer, seed_trainer_get_ema (trainer), n);
+  g_assert_cmpuint (now.n_items, ==, B);
+  g_assert_cmpfloat (now.loss, >, 0);
+  g_assert_cmpfloat (now.loss, <, 0.9 * then.loss);
+}
+
 static void
 test_together (void)
 {
@@ -263,6 +294,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/anchors-learning/learns", test_learns);
+  g_test_add_func ("/anchors-learning/score", test_score);
   g_test_add_func ("/anchors-learning/together", test_together);
   g_test_add_func ("/anchors-learning/resume", test_resume);
   g_test_add_func ("/anchors-learning/starts-from", test_starts_from);
