@@ -23,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("SEED_BUILD", HERE.parent.parent / "build")) / "daemon"
 STEPS = 400  # of every run that is compared
 SEEDS = (11, 12, 13)
+LAMBDA = "0.001,0.0001"  # penalties of the linear probe: smaller ones gain little and take minutes
 LIMIT = "10000"  # images of a set that figures are taken from
 
 # name: (graph, parameters); every one learns from the same images of the same order for the same seed
@@ -122,10 +123,11 @@ class Lab:
 
     def tasks(self, name):
         """Of every figure: its file's suffix, and what seedctl eval is asked."""
-        for task in ("knn", "linear"):
-            yield f"{task}-cifar10", [task, "cifar10/train.tar.gz", "--test", "cifar10/test.tar.gz", "--limit", LIMIT]
-            for name in ("caltech101", "clothing10"):
-                yield f"{task}-{name}", [task, f"{name}/train", "--test", f"{name}/test"]
+        for task, settings in (("knn", []), ("linear", ["--lambda", LAMBDA])):
+            yield f"{task}-cifar10", [task, "cifar10/train.tar.gz", "--test", "cifar10/test.tar.gz", "--limit", LIMIT,
+                                      *settings]
+            for source in ("caltech101", "clothing10"):
+                yield f"{task}-{source}", [task, f"{source}/train", "--test", f"{source}/test", *settings]
         yield "retrieval-caltech101", ["retrieval", "caltech101/train", "--test", "caltech101/test"]
         yield "retrieval-clothing10", ["retrieval", "clothing10/train", "--test", "clothing10/test"]
         if name == "captions":
