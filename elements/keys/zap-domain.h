@@ -34,6 +34,11 @@ SeedRights *seed_zap_rights_of (SeedZap *zap, const char *key);
 /** Refuses handshakes of a key for a time: its bearer broke the protocol on purpose. */
 void seed_zap_ban (SeedZap *zap, const char *key, guint seconds);
 
+/** Calls @func in the thread that answers handshakes whenever @fd is readable. */
+guint seed_zap_add_fd (SeedZap *zap, int fd, void (*func) (gpointer data), gpointer data);
+/** Returns when the function is not running and will not run any more. */
+void seed_zap_remove_fd (SeedZap *zap, guint id);
+
 /** The number and stamp of a message's peer. FALSE when it has none: not from the network. */
 gboolean seed_zap_peer_of (struct zmq_msg_t *message, guint64 *number, guint64 *stamp);
 

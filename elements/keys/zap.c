@@ -314,6 +314,18 @@ seed_zap_forget (SeedZap *zap, gpointer hook_data)
     seed_zap_handler_remove_domain (zap->handler, domain->id);
 }
 
+guint
+seed_zap_add_fd (SeedZap *zap, int fd, void (*func) (gpointer data), gpointer data)
+{
+  return seed_zap_handler_add_fd (zap->handler, fd, func, data);
+}
+
+void
+seed_zap_remove_fd (SeedZap *zap, guint id)
+{
+  seed_zap_handler_remove_fd (zap->handler, id);
+}
+
 /* Rights */
 
 guint64
