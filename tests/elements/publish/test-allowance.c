@@ -22,7 +22,7 @@ test_burst (void)
 static void
 test_rate (void)
 {
-  static const gint64 ticks[] = { SECOND / 20, SECOND, 60 * SECOND };
+  static const gint64 ticks[] = { SECOND / 20, SECOND };
 
   for (guint i = 0; i < G_N_ELEMENTS (ticks); i++) {
     SeedBucket fair = { 0, 0, 0 }, greedy = { 0, 0, 0 };
@@ -34,7 +34,7 @@ test_rate (void)
     for (n = 0; seed_bucket_fill (&greedy, &allowance, sent, begin + n * ticks[i]); n++)
       sent += step + 1;
     g_assert_cmpuint (n, <=, 1001);
-    g_assert_cmpuint (n, >=, step > 1000 ? 1 : 1000 - step);
+    g_assert_cmpuint (n, >=, 1000 - step);
   }
 }
 
