@@ -12,8 +12,9 @@ G_BEGIN_DECLS
 #define SEED_ZAP_PROPERTY "X-Seed-Peer" /* "NUMBER.STAMP" */
 
 typedef struct {
-  /* The stamp of a handshake that is going on. In the handler's thread; may not call seed_zap_. */
-  guint64 (*stamp) (gpointer data);
+  /* The stamp of a handshake that is going on; FALSE: the peer at that address is refused. In the
+   * handler's thread; may not call seed_zap_. */
+  gboolean (*admit) (const char *address, guint64 *stamp, gpointer data);
   /* The folder was read again. In any thread; may not call seed_zap_. */
   void (*changed) (gpointer data);
   gpointer data;

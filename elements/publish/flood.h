@@ -27,13 +27,19 @@ typedef struct _SeedFlood SeedFlood;
 #define SEED_FLOOD_BURST (128u * 1024)
 #define SEED_FLOOD_RATE (8u * 1024)
 #define SEED_FLOOD_TICK_MS 50
+/* For so long no other connection from the same address is let in. Without that, coming back at
+ * once would be a flood as well. */
+#define SEED_FLOOD_PAUSE_MS 1000
 
 /** Both outlive it. Returns NULL with SEED_ERROR_IO. */
 SeedFlood *seed_flood_new (SeedWatch *watch, SeedZap *zap, GError **error);
 /** Returns when nothing of it runs any more. NULL is allowed. */
 void seed_flood_free (SeedFlood *flood);
 
-/** A connection makes its handshake; in the thread that answers it. */
-void seed_flood_expect (SeedFlood *flood);
+/**
+ * A connection makes its handshake; in the thread that answers it. FALSE: it is to be refused, for
+ * one from the same address flooded not long ago.
+ */
+gboolean seed_flood_admit (SeedFlood *flood, const char *address);
 
 G_END_DECLS

@@ -37,13 +37,15 @@ struct _SeedGate {
   gpointer func_data;
 };
 
-static guint64
-on_stamp (gpointer data)
+static gboolean
+on_admit (const char *address, guint64 *stamp, gpointer data)
 {
   SeedGate *gate = data;
 
-  seed_flood_expect (gate->flood);
-  return seed_watch_stamp (gate->watch);
+  if (!seed_flood_admit (gate->flood, address))
+    return FALSE;
+  *stamp = seed_watch_stamp (gate->watch);
+  return TRUE;
 }
 
 static void
@@ -91,7 +93,7 @@ set_options (SeedGate *gate, GError **error)
 static gboolean
 guard (SeedGate *gate, void *context, const SeedGateConfig *config, GError **error)
 {
-  SeedZapHook hook = { on_stamp, on_changed, gate };
+  SeedZapHook hook = { on_admit, on_changed, gate };
 
   gate->watch =
       seed_watch_new (context, gate->socket, connection_limit (config->max_connections), error);

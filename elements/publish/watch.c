@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h> /* that of libc ends before the bytes received */
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -278,6 +279,20 @@ get_received (int fd, guint64 *received)
   return TRUE;
 }
 
+static char *
+get_address (int fd)
+{
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  char text[NI_MAXHOST];
+
+  if (getpeername (fd, (struct sockaddr *) &address, &size) < 0 ||
+      getnameinfo (
+          (struct sockaddr *) &address, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+    return NULL;
+  return g_strdup (text);
+}
+
 static GArray *
 get_weights (SeedWatch *watch)
 {
@@ -299,7 +314,8 @@ get_weights (SeedWatch *watch)
 /* The kernel is asked by the descriptor's number, which may be another's by then; not if the
  * connection has not ended after that, for its end is told before it is closed. */
 guint64
-seed_watch_weigh (SeedWatch *watch, const SeedAllowance *allowance, gint64 now_us)
+seed_watch_weigh (
+    SeedWatch *watch, const SeedAllowance *allowance, gint64 now_us, GPtrArray *addresses)
 {
   g_autoptr (GArray) weights = NULL;
   guint64 open;
@@ -313,8 +329,13 @@ seed_watch_weigh (SeedWatch *watch, const SeedAllowance *allowance, gint64 now_u
 
     if (is_alive (watch, weight->fd, weight->opened_at) &&
         !seed_bucket_fill (
-            &get_descriptor (watch, weight->fd)->sent, allowance, weight->received, now_us))
-      end (watch, weight->fd, weight->opened_at, &watch->stats.hung_up);
+            &get_descriptor (watch, weight->fd)->sent, allowance, weight->received, now_us)) {
+      char *address = get_address (weight->fd);
+
+      if (end (watch, weight->fd, weight->opened_at, &watch->stats.hung_up) && address)
+        g_ptr_array_add (addresses, g_steal_pointer (&address));
+      g_free (address);
+    }
   }
   catch_up (watch);
   open = watch->stats.open;

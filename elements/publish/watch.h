@@ -35,9 +35,11 @@ gboolean seed_watch_hang_up (SeedWatch *watch, int fd, guint64 stamp);
 
 /**
  * Hangs up on connections that have sent more than each is allowed; to be called again and again.
- * Only of TCP is it known what was sent. Returns how many connections are open.
+ * Only of TCP is it known what was sent. Appends the addresses of those, as libzmq writes
+ * them, to @addresses (strings). Returns how many connections are open.
  */
-guint64 seed_watch_weigh (SeedWatch *watch, const SeedAllowance *allowance, gint64 now_us);
+guint64 seed_watch_weigh (
+    SeedWatch *watch, const SeedAllowance *allowance, gint64 now_us, GPtrArray *addresses);
 
 /** Descriptors on which connections ended since the last call: int in a GArray, to be unreffed. */
 GArray *seed_watch_take_ended (SeedWatch *watch);
