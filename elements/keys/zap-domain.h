@@ -12,8 +12,9 @@ G_BEGIN_DECLS
 #define SEED_ZAP_PROPERTY "X-Seed-Peer" /* "NUMBER.STAMP" */
 
 typedef struct {
-  /* The stamp of a handshake that is going on. In the handler's thread; may not call seed_zap_. */
-  guint64 (*stamp) (gpointer data);
+  /* The stamp of a handshake that is going on; FALSE: the peer at that address is refused. In the
+   * handler's thread; may not call seed_zap_. */
+  gboolean (*admit) (const char *address, guint64 *stamp, gpointer data);
   /* The folder was read again. In any thread; may not call seed_zap_. */
   void (*changed) (gpointer data);
   gpointer data;
@@ -33,6 +34,11 @@ SeedRights *seed_zap_rights_of (SeedZap *zap, const char *key);
 
 /** Refuses handshakes of a key for a time: its bearer broke the protocol on purpose. */
 void seed_zap_ban (SeedZap *zap, const char *key, guint seconds);
+
+/** Calls @func in the thread that answers handshakes whenever @fd is readable. */
+guint seed_zap_add_fd (SeedZap *zap, int fd, void (*func) (gpointer data), gpointer data);
+/** Returns when the function is not running and will not run any more. */
+void seed_zap_remove_fd (SeedZap *zap, guint id);
 
 /** The number and stamp of a message's peer. FALSE when it has none: not from the network. */
 gboolean seed_zap_peer_of (struct zmq_msg_t *message, guint64 *number, guint64 *stamp);

@@ -64,6 +64,8 @@ seed_zap_request_parse (
     return FALSE;
   if (frames[DOMAIN].size > 0)
     memcpy (parsed.domain, frames[DOMAIN].data, frames[DOMAIN].size);
+  if (frames[ADDRESS].size > 0)
+    memcpy (parsed.address, frames[ADDRESS].data, MIN (frames[ADDRESS].size, SEED_ZAP_MAX_ADDRESS));
   parsed.id = frames[ID].data;
   parsed.id_size = frames[ID].size;
   *request = parsed;

@@ -18,6 +18,7 @@ typedef struct {
 #define SEED_ZAP_MAX_FRAMES 16u
 #define SEED_ZAP_MAX_ID 255u     /* bytes of a request's number */
 #define SEED_ZAP_MAX_DOMAIN 255u /* bytes */
+#define SEED_ZAP_MAX_ADDRESS 63u /* bytes: an IPv6 address with its interface */
 
 typedef enum {
   SEED_ZAP_NULL,
@@ -26,6 +27,7 @@ typedef enum {
 
 typedef struct {
   char domain[SEED_ZAP_MAX_DOMAIN + 1];
+  char address[SEED_ZAP_MAX_ADDRESS + 1]; /* of the peer, without its port; cut when longer */
   SeedZapMechanism mechanism;
   char key[SEED_CURVE_KEY_LENGTH + 1]; /* CURVE: the client's public key in Z85; else "" */
   const void *id;                      /* in the frames */

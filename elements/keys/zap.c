@@ -222,7 +222,9 @@ answer (const SeedZapRequest *request, SeedZapAnswer *answer, gpointer data)
   if (stale)
     seed_zap_reload (zap, NULL);
   g_mutex_lock (&zap->lock);
-  welcome = is_welcome (zap, domain, request);
+  welcome = is_welcome (zap, domain, request) &&
+            (!domain->hook.admit ||
+                domain->hook.admit (request->address, &answer->stamp, domain->hook.data));
   if (welcome)
     zap->stats.granted++;
   else
@@ -232,8 +234,6 @@ answer (const SeedZapRequest *request, SeedZapAnswer *answer, gpointer data)
     return;
   answer->status = 200;
   g_strlcpy (answer->user_id, request->key, sizeof answer->user_id);
-  if (domain->hook.stamp)
-    answer->stamp = domain->hook.stamp (domain->hook.data);
 }
 
 static gboolean
@@ -312,6 +312,18 @@ seed_zap_forget (SeedZap *zap, gpointer hook_data)
 
   if (domain)
     seed_zap_handler_remove_domain (zap->handler, domain->id);
+}
+
+guint
+seed_zap_add_fd (SeedZap *zap, int fd, void (*func) (gpointer data), gpointer data)
+{
+  return seed_zap_handler_add_fd (zap->handler, fd, func, data);
+}
+
+void
+seed_zap_remove_fd (SeedZap *zap, guint id)
+{
+  seed_zap_handler_remove_fd (zap->handler, id);
 }
 
 /* Rights */

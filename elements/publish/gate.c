@@ -7,12 +7,17 @@
 #include <seed/error.h>
 
 #include "keys/zap-domain.h"
+#include "publish/flood.h"
 #include "publish/gate.h"
 
 /* Without keys a message that is no subscription does no harm; XSUB sockets may send some. */
 #define MAX_GARBAGE 64u
 /* Messages from a peer that libzmq holds until they are read: more are left in the network. */
 #define RECEIVE_HWM 256
+/* What the kernel holds of a connection's bytes: they are still read when it was hung up on. */
+#define RECEIVE_BUFFER (16 * 1024)
+/* For so long messages are received in one call; the rest waits for the next one. */
+#define RECEIVE_US 2000
 /* Who says nothing for so long in the handshake is no subscriber. */
 #define HANDSHAKE_MS 10000
 
@@ -23,6 +28,7 @@ struct _SeedGate {
   SeedZap *own_zap; /* without */
   gboolean shut;
   SeedWatch *watch;
+  SeedFlood *flood;
   SeedPeers *peers;
   guint64 generation; /* of the rights that peers have */
   gboolean mixed_up;  /* who sent what is not known until everything waiting was read */
@@ -31,16 +37,21 @@ struct _SeedGate {
   gpointer func_data;
 };
 
-static guint64
-on_stamp (gpointer data)
+static gboolean
+on_admit (const char *address, guint64 *stamp, gpointer data)
 {
-  return seed_watch_stamp (data);
+  SeedGate *gate = data;
+
+  if (!seed_flood_admit (gate->flood, address))
+    return FALSE;
+  *stamp = seed_watch_stamp (gate->watch);
+  return TRUE;
 }
 
 static void
 on_changed (gpointer data)
 {
-  seed_watch_wake (data);
+  seed_watch_wake (((SeedGate *) data)->watch);
 }
 
 /* Descriptors must be left for all else that the process does. */
@@ -63,6 +74,7 @@ set_options (SeedGate *gate, GError **error)
     { ZMQ_XPUB_VERBOSER, 1 }, /* every subscription and its end, not the first and last alone */
     { ZMQ_XPUB_MANUAL, gate->manual },
     { ZMQ_RCVHWM, RECEIVE_HWM },
+    { ZMQ_RCVBUF, RECEIVE_BUFFER },
     { ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
   };
   gint64 max_message = SEED_GATE_MAX_MESSAGE;
@@ -81,13 +93,12 @@ set_options (SeedGate *gate, GError **error)
 static gboolean
 guard (SeedGate *gate, void *context, const SeedGateConfig *config, GError **error)
 {
-  SeedZapHook hook = { on_stamp, on_changed, NULL };
+  SeedZapHook hook = { on_admit, on_changed, gate };
 
   gate->watch =
       seed_watch_new (context, gate->socket, connection_limit (config->max_connections), error);
   if (!gate->watch)
     return FALSE;
-  hook.data = gate->watch;
   if (!config->zap) {
     gate->own_zap = seed_zap_new (context, NULL, error);
     if (!gate->own_zap)
@@ -95,6 +106,9 @@ guard (SeedGate *gate, void *context, const SeedGateConfig *config, GError **err
   }
   gate->zap = config->zap ? config->zap : gate->own_zap;
   gate->generation = seed_zap_generation (gate->zap);
+  gate->flood = seed_flood_new (gate->watch, gate->zap, error);
+  if (!gate->flood)
+    return FALSE;
   return seed_zap_apply_hooked (
       gate->zap, gate->socket, config->server, SEED_ZAP_RESULTS, &hook, error);
 }
@@ -131,7 +145,8 @@ void
 seed_gate_shut (SeedGate *gate)
 {
   if (gate->watch && gate->zap && !gate->shut)
-    seed_zap_forget (gate->zap, gate->watch);
+    seed_zap_forget (gate->zap, gate);
+  g_clear_pointer (&gate->flood, seed_flood_free);
   gate->shut = TRUE;
 }
 
@@ -153,8 +168,7 @@ condemn (SeedGate *gate, SeedPeer *peer)
   if (peer->condemned)
     return;
   peer->condemned = TRUE;
-  if (seed_watch_hang_up (gate->watch, peer->fd, peer->stamp))
-    gate->stats.hung_up++;
+  seed_watch_hang_up (gate->watch, peer->fd, peer->stamp);
 }
 
 static int
@@ -322,27 +336,35 @@ look_around (SeedGate *gate)
 void
 seed_gate_receive (SeedGate *gate, SeedGateFunc func, gpointer data)
 {
+  gint64 end_us = g_get_monotonic_time () + RECEIVE_US;
+  gboolean more;
   zmq_msg_t message;
-  int received;
 
   gate->func = func;
   gate->func_data = data;
   zmq_msg_init (&message);
   do {
-    received = zmq_msg_recv (&message, gate->socket, ZMQ_DONTWAIT);
+    int received = zmq_msg_recv (&message, gate->socket, ZMQ_DONTWAIT);
+
+    more = received >= 0 || errno == EINTR;
     if (received >= 0)
       handle_message (gate, &message, func, data);
-  } while (received >= 0 || errno == EINTR);
+  } while (more && (gate->local || g_get_monotonic_time () < end_us));
   zmq_msg_close (&message);
-  gate->mixed_up = FALSE;
+  if (more)
+    seed_watch_wake (gate->watch); /* libzmq tells of what waits only once */
+  else
+    gate->mixed_up = FALSE;
 }
 
 void
 seed_gate_serve (SeedGate *gate, SeedGateFunc func, gpointer data)
 {
-  seed_gate_receive (gate, func, data);
+  gate->func = func;
+  gate->func_data = data;
   if (!gate->local)
-    look_around (gate);
+    look_around (gate); /* first: it takes note of having been woken, receiving may wake again */
+  seed_gate_receive (gate, func, data);
 }
 
 void
@@ -366,6 +388,7 @@ seed_gate_get_stats (SeedGate *gate, SeedGateStats *stats)
   seed_watch_get_stats (gate->watch, &watch);
   stats->subscriptions = peers.subscriptions;
   stats->connections = watch.open;
+  stats->hung_up = watch.hung_up;
   stats->turned_away = watch.turned_away;
   stats->failed = watch.failed;
 }

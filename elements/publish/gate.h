@@ -20,6 +20,9 @@ G_BEGIN_DECLS
  *  - a message that is no subscription makes libzmq mix up who sent the following ones. They are
  *    not granted; their senders are hung up on and come again, and the culprit's key is refused
  *    for a while.
+ *
+ * With or without keys, libzmq reads subscriptions for as long as there are any, in the thread that
+ * uses the socket. What a connection may send is therefore bounded from outside of it (flood.h).
  */
 typedef struct _SeedGate SeedGate;
 
@@ -47,8 +50,10 @@ void seed_gate_free (SeedGate *gate);
 typedef void (*SeedGateFunc) (gboolean begins, const void *prefix, gsize size, gpointer data);
 
 /**
- * Receives all that waits in the socket, without waiting, and tells of what was granted (@func may
- * be NULL). To be called after every zmq_send, which may swallow the event of a subscription.
+ * Receives what waits in the socket, without waiting, and tells of what was granted (@func may be
+ * NULL). To be called after every zmq_send, which may swallow the event of a subscription. Not for
+ * longer than some milliseconds, so that a flood leaves time for sending: when there is more, one
+ * of seed_gate_get_fds is readable.
  */
 void seed_gate_receive (SeedGate *gate, SeedGateFunc func, gpointer data);
 
@@ -66,7 +71,8 @@ typedef struct {
   guint64 connections;   /* now */
   guint64 refused;       /* subscriptions outside of the rights of their key */
   guint64 garbage;       /* messages that are no subscription */
-  guint64 hung_up;       /* connections: too many subscriptions, garbage, rights withdrawn */
+  guint64 hung_up;       /* connections: too many subscriptions or bytes, garbage, rights
+                            withdrawn */
   guint64 turned_away;   /* connections beyond the limit */
   guint64 failed;        /* handshakes: no or wrong key, no ZeroMQ, silence */
 } SeedGateStats;

@@ -24,6 +24,7 @@ typedef struct {
 
 struct _SeedPublisher {
   GMutex lock; /* a ZeroMQ socket belongs to one thread at a time */
+  GMutex turn; /* see take */
   void *context, *socket;
   SeedCurveKeypair *server; /* with keys */
   SeedZap *zap;
@@ -34,6 +35,16 @@ struct _SeedPublisher {
   GHashTable *topics; /* topic -> Topic */
   SeedPublisherStats stats;
 };
+
+/* Takes the lock, which whoever waits for it gets before one that just gave it back: while there is
+ * much to receive, the serving thread takes it again at once, and a mutex alone is not fair. */
+static void
+take (SeedPublisher *publisher)
+{
+  g_mutex_lock (&publisher->turn);
+  g_mutex_lock (&publisher->lock);
+  g_mutex_unlock (&publisher->turn);
+}
 
 static void
 topic_free (gpointer data)
@@ -142,6 +153,7 @@ seed_publisher_new (const SeedPublisherConfig *config, GError **error)
   gsize size = sizeof publisher->events_fd;
 
   g_mutex_init (&publisher->lock);
+  g_mutex_init (&publisher->turn);
   publisher->topics = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, topic_free);
   publisher->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   publisher->context = seed_zmq_context_ref ();
@@ -178,6 +190,7 @@ seed_publisher_free (SeedPublisher *publisher)
     close (publisher->wake_fd);
   g_hash_table_unref (publisher->topics);
   g_mutex_clear (&publisher->lock);
+  g_mutex_clear (&publisher->turn);
   g_free (publisher->endpoint);
   g_free (publisher);
 }
@@ -338,7 +351,7 @@ seed_publisher_send (SeedPublisher *publisher, SeedResult *result, GError **erro
 
   if (!name || !seed_kind_check (result, error))
     return SEED_PUBLISHER_FAILED;
-  g_mutex_lock (&publisher->lock);
+  take (publisher);
   status = send_locked (publisher, name, result, error);
   /* Sending may have swallowed the event that would have told seed_publisher_serve. */
   seed_gate_receive (publisher->gate, on_subscription, publisher);
@@ -364,7 +377,7 @@ seed_publisher_serve (SeedPublisher *publisher, int timeout_ms)
   poll (fds, G_N_ELEMENTS (fds), timeout_ms);
   if (fds[1].revents)
     eventfd_read (publisher->wake_fd, &value);
-  g_mutex_lock (&publisher->lock);
+  take (publisher);
   seed_gate_serve (publisher->gate, on_subscription, publisher);
   g_mutex_unlock (&publisher->lock);
 }
@@ -378,7 +391,7 @@ seed_publisher_wake (SeedPublisher *publisher)
 void
 seed_publisher_get_stats (SeedPublisher *publisher, SeedPublisherStats *stats)
 {
-  g_mutex_lock (&publisher->lock);
+  take (publisher);
   *stats = publisher->stats;
   seed_gate_get_stats (publisher->gate, &stats->gate);
   g_mutex_unlock (&publisher->lock);
@@ -408,7 +421,7 @@ seed_publisher_get_losses (SeedPublisher *publisher, guint max)
   gpointer key, value;
 
   g_array_set_clear_func (losses, clear_loss);
-  g_mutex_lock (&publisher->lock);
+  take (publisher);
   g_hash_table_iter_init (&iter, publisher->topics);
   while (g_hash_table_iter_next (&iter, &key, &value)) {
     const Topic *topic = value;

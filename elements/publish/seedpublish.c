@@ -140,8 +140,8 @@ install_properties (GObjectClass *klass)
       g_param_spec_boxed ("stats", "Statistics",
           "sent, bytes, dropped-queue-full, set-aside, subscriptions, connections, "
           "refused-subscriptions (outside of a key's rights), garbage (messages that are no "
-          "subscription), hung-up (connections: too many subscriptions, garbage, rights "
-          "withdrawn), "
+          "subscription), hung-up (connections: too many subscriptions or bytes, garbage, "
+          "rights withdrawn), "
           "turned-away (too many connections), failed-handshakes, ignored (frames and reports of "
           "kinds not asked for), latency-p50-ns and latency-p99-ns from capture to publication",
           GST_TYPE_STRUCTURE, readable));

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h> /* that of libc ends before the bytes received */
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,7 +21,10 @@
 
 typedef struct {
   guint64 closed_at; /* index of the last event that closed it, 0 for none */
+  guint64 opened_at; /* of the one that opened it: a stamp of the connection */
   gboolean open;
+  gboolean hung_up; /* on this connection */
+  SeedBucket sent;
 } Descriptor;
 
 struct _SeedWatch {
@@ -106,6 +113,9 @@ handle_event (SeedWatch *watch, guint16 event, int fd)
     watch->stats.accepted++;
     watch->stats.open += !descriptor->open;
     descriptor->open = TRUE;
+    descriptor->opened_at = watch->n_events;
+    descriptor->hung_up = FALSE;
+    descriptor->sent = (SeedBucket){ 0, 0, 0 };
     if (watch->stats.open > watch->max_connections)
       g_array_append_val (watch->excess, fd);
     break;
@@ -115,6 +125,7 @@ handle_event (SeedWatch *watch, guint16 event, int fd)
     descriptor->open = FALSE;
     descriptor->closed_at = watch->n_events;
     g_hash_table_add (watch->ended, GINT_TO_POINTER (fd));
+    seed_watch_wake (watch); /* whoever read the event, somebody else may wait for it */
     break;
   default:
     watch->stats.failed++;
@@ -182,6 +193,20 @@ hang_up (SeedWatch *watch, int fd, guint64 stamp)
   return alive;
 }
 
+/* With the lock held. Counts each connection once. */
+static gboolean
+end (SeedWatch *watch, int fd, guint64 stamp, guint64 *counter)
+{
+  Descriptor *descriptor;
+
+  if (!is_alive (watch, fd, stamp) || !hang_up (watch, fd, stamp))
+    return FALSE;
+  descriptor = get_descriptor (watch, fd);
+  *counter += !descriptor->hung_up;
+  descriptor->hung_up = TRUE;
+  return TRUE;
+}
+
 /* With the lock held: hearing of events may bring connections beyond the limit. */
 static void
 catch_up (SeedWatch *watch)
@@ -192,9 +217,8 @@ catch_up (SeedWatch *watch)
 
     g_array_set_size (watch->excess, watch->excess->len - 1);
     /* whoever has the number now is an open connection, and there are still too many */
-    if (get_descriptor (watch, fd)->open && watch->stats.open > watch->max_connections &&
-        hang_up (watch, fd, watch->n_events))
-      watch->stats.turned_away++;
+    if (get_descriptor (watch, fd)->open && watch->stats.open > watch->max_connections)
+      end (watch, fd, watch->n_events, &watch->stats.turned_away);
   }
 }
 
@@ -230,9 +254,93 @@ seed_watch_hang_up (SeedWatch *watch, int fd, guint64 stamp)
 
   g_mutex_lock (&watch->lock);
   catch_up (watch);
-  done = is_alive (watch, fd, stamp) && hang_up (watch, fd, stamp);
+  done = end (watch, fd, stamp, &watch->stats.hung_up);
   g_mutex_unlock (&watch->lock);
   return done;
+}
+
+typedef struct {
+  int fd;
+  guint64 opened_at;
+  guint64 received; /* bytes, ever */
+} Weight;
+
+/* FALSE for what is not TCP, or a kernel that does not count. */
+static gboolean
+get_received (int fd, guint64 *received)
+{
+  struct tcp_info info;
+  socklen_t size = sizeof info;
+
+  if (getsockopt (fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
+      size < offsetof (struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+    return FALSE;
+  *received = info.tcpi_bytes_received;
+  return TRUE;
+}
+
+static char *
+get_address (int fd)
+{
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  char text[NI_MAXHOST];
+
+  if (getpeername (fd, (struct sockaddr *) &address, &size) < 0 ||
+      getnameinfo (
+          (struct sockaddr *) &address, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+    return NULL;
+  return g_strdup (text);
+}
+
+static GArray *
+get_weights (SeedWatch *watch)
+{
+  GArray *weights = g_array_new (FALSE, FALSE, sizeof (Weight));
+  GHashTableIter iter;
+  gpointer key, value;
+
+  g_hash_table_iter_init (&iter, watch->descriptors);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    const Descriptor *descriptor = value;
+    Weight weight = { GPOINTER_TO_INT (key), descriptor->opened_at, 0 };
+
+    if (descriptor->open && !descriptor->hung_up && get_received (weight.fd, &weight.received))
+      g_array_append_val (weights, weight);
+  }
+  return weights;
+}
+
+/* The kernel is asked by the descriptor's number, which may be another's by then; not if the
+ * connection has not ended after that, for its end is told before it is closed. */
+guint64
+seed_watch_weigh (
+    SeedWatch *watch, const SeedAllowance *allowance, gint64 now_us, GPtrArray *addresses)
+{
+  g_autoptr (GArray) weights = NULL;
+  guint64 open;
+
+  g_mutex_lock (&watch->lock);
+  catch_up (watch);
+  weights = get_weights (watch);
+  read_events (watch);
+  for (guint i = 0; i < weights->len; i++) {
+    const Weight *weight = &g_array_index (weights, Weight, i);
+
+    if (is_alive (watch, weight->fd, weight->opened_at) &&
+        !seed_bucket_fill (
+            &get_descriptor (watch, weight->fd)->sent, allowance, weight->received, now_us)) {
+      char *address = get_address (weight->fd);
+
+      if (end (watch, weight->fd, weight->opened_at, &watch->stats.hung_up) && address)
+        g_ptr_array_add (addresses, g_steal_pointer (&address));
+      g_free (address);
+    }
+  }
+  catch_up (watch);
+  open = watch->stats.open;
+  g_mutex_unlock (&watch->lock);
+  return open;
 }
 
 GArray *
@@ -243,9 +351,9 @@ seed_watch_take_ended (SeedWatch *watch)
   eventfd_t value;
   gpointer key;
 
-  eventfd_read (watch->wake_fd, &value);
   g_mutex_lock (&watch->lock);
   catch_up (watch);
+  eventfd_read (watch->wake_fd, &value); /* what it told of is taken below */
   g_hash_table_iter_init (&iter, watch->ended);
   while (g_hash_table_iter_next (&iter, &key, NULL)) {
     int fd = GPOINTER_TO_INT (key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <glib.h>
+#include "publish/allowance.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +33,14 @@ gboolean seed_watch_is_alive (SeedWatch *watch, int fd, guint64 stamp);
 /** Hangs up on it; FALSE when it is gone already. */
 gboolean seed_watch_hang_up (SeedWatch *watch, int fd, guint64 stamp);
 
+/**
+ * Hangs up on connections that have sent more than each is allowed; to be called again and again.
+ * Only of TCP is it known what was sent. Appends the addresses of those, as libzmq writes
+ * them, to @addresses (strings). Returns how many connections are open.
+ */
+guint64 seed_watch_weigh (
+    SeedWatch *watch, const SeedAllowance *allowance, gint64 now_us, GPtrArray *addresses);
+
 /** Descriptors on which connections ended since the last call: int in a GArray, to be unreffed. */
 GArray *seed_watch_take_ended (SeedWatch *watch);
 
@@ -46,6 +54,7 @@ typedef struct {
   guint64 accepted;    /* since the begin */
   guint64 failed;      /* handshakes that failed: no key, wrong protocol, silence */
   guint64 turned_away; /* connections beyond the limit */
+  guint64 hung_up;     /* others that were hung up on, each once */
 } SeedWatchStats;
 
 void seed_watch_get_stats (SeedWatch *watch, SeedWatchStats *stats);

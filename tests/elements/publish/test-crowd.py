@@ -11,6 +11,7 @@ import signal
 import socket as sockets
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent.parent / "tools"))
@@ -154,6 +155,77 @@ def test_millions_of_subscriptions(_):
         assert_flat(before, stats, 32)
         out.push("cam0")
         assert steady.recv_multipart()
+
+
+class Flooder(threading.Thread):
+    """Subscribes to one thing and ends that, again and again, faster than anybody reads it; without libzmq."""
+
+    GREETING = b"\xff" + bytes(8) + b"\x7f\x03\0NULL" + bytes(48)
+    READY = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB"
+    CHUNK = b"\0\2\1a\0\2\0a" * 8192
+    ALLOWED = 128 << 10
+
+    def __init__(self, endpoint, stop):
+        super().__init__()
+        self.address = ("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))
+        self.stop, self.ended = stop, 0
+
+    def shake_hands(self, raw):
+        raw.sendall(self.GREETING + self.READY)
+        heard = b""
+        while b"READY" not in heard:
+            more = raw.recv(4096)
+            if not more or b"ERROR" in more:
+                raise ConnectionRefusedError
+            heard += more
+
+    def run(self):
+        while not self.stop.is_set():
+            sent = 0
+            with contextlib.suppress(OSError), sockets.create_connection(self.address, LIMIT) as raw:
+                self.shake_hands(raw)
+                raw.settimeout(1)
+                while not self.stop.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        sent += raw.send(self.CHUNK)
+            self.ended += sent > self.ALLOWED and not self.stop.is_set()
+
+
+def test_publishing_in_a_flood(_):
+    """Whoever floods without end is hung up on each time, and keeps nobody from being published to.
+
+    Sanitizers make each byte of a subscription, an allocation of libzmq's, a hundred times as dear: there,
+    once is enough, and only that it ends at all is asked for.
+    """
+    n_flooders, n_times, limit = (1, 1, 4 * LIMIT) if SANITIZED else (2, 3, LIMIT)
+    with publisher() as out, subscriber(out.endpoint, b"lobby/") as steady:
+        before = out.wait("subscriptions", lambda n: n == 1)
+        stop = threading.Event()
+        alarm = threading.Timer(limit, stop.set)
+        flooders = [Flooder(out.endpoint, stop) for _ in range(n_flooders)]
+        for thread in (alarm, *flooders):
+            thread.start()
+        worst = n = 0
+        try:
+            while min(flooder.ended for flooder in flooders) < n_times and not stop.is_set():
+                begin = time.monotonic()
+                out.push("cam%d" % (n % 10))
+                assert steady.recv_multipart()
+                worst = max(worst, time.monotonic() - begin)
+                n += 1
+                time.sleep(0.001)
+            ended = [flooder.ended for flooder in flooders]
+        finally:
+            stop.set()
+            alarm.cancel()
+            for flooder in flooders:
+                flooder.join()
+        stats = out.wait("connections", lambda n: n == 1, limit)
+        stats = out.wait("subscriptions", lambda n: n == 1, limit)
+        assert min(ended) >= n_times and stats["hung-up"] >= n_times * n_flooders, (ended, worst, stats)
+        assert n > 0 and worst < (limit if SANITIZED else LIMIT / 4), (n, worst)
+        assert stats["dropped-queue-full"] == 0, stats
+        assert_flat(before, stats, 32)
 
 
 def test_huge_topics(_):
