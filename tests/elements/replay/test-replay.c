@@ -262,6 +262,65 @@ test_draws (void)
     g_assert_cmpfloat_with_epsilon (counts[i], DRAWS / HELD, 60);
 }
 
+/* Of what comes from memory while frames from @n_past on are live, the share that is from before.
+ */
+static double
+share_of_past (SeedReplay *replay, const char *stream, guint n_past, guint n_live)
+{
+  guint past = 0, all = 0;
+
+  for (guint i = n_past; i < n_past + n_live; i++) {
+    const SeedRemembered *due;
+
+    if (seed_replay_offer (replay, stream, PIXELS)) {
+      SeedRemembered frame = new_frame (stream, i, PIXELS);
+
+      seed_replay_store (replay, &frame);
+    }
+    seed_replay_live (replay);
+    for (; (due = seed_replay_draw (replay)); all++)
+      past += due->frame < n_past;
+  }
+  g_assert_cmpuint (all, ==, n_live);
+  return (double) past / all;
+}
+
+/*
+ * What keeps a student from forgetting: after a scene of n frames comes another one. Of a uniform
+ * past of n + t frames n are of the first scene; over t = 0..n that is ln 2 of them, and somewhat
+ * more since a new frame waits until half of the memory has had its turn. When the second scene is
+ * a stream of its own the first, which has ended, has a third of the memory.
+ */
+static void
+test_next_scene (void)
+{
+  enum { SCENE = 1000, CAPACITY = 120, RUNS = 40 };
+  const double wait = 0.5 * CAPACITY / SCENE;
+  double same = 0, other = 0;
+
+  for (guint run = 0; run < RUNS; run++) {
+    for (guint other_stream = 0; other_stream < 2; other_stream++) {
+      SeedReplayConfig config = config_of (CAPACITY);
+      g_autoptr (SeedReplay) replay = NULL;
+
+      config.seed = run;
+      replay = seed_replay_new (&config);
+      for (guint i = 0; i < SCENE; i++)
+        live_frame (replay, "a", i, PIXELS, NULL);
+      if (other_stream) {
+        seed_replay_stream_down (replay, "a");
+        share_of_past (replay, "b", SCENE, SCENE); /* until each holds what is due to it */
+        other += share_of_past (replay, "b", SCENE, SCENE) / RUNS;
+        g_assert_cmpuint (stream_info (replay, "a").held, ==, CAPACITY / 3);
+      } else {
+        same += share_of_past (replay, "a", SCENE, SCENE) / RUNS;
+      }
+    }
+  }
+  g_assert_cmpfloat_with_epsilon (same, wait + log (2 - wait), 0.02);
+  g_assert_cmpfloat_with_epsilon (other, 1 / 3.0, 0.02);
+}
+
 static void
 test_repeat_counts (void)
 {
@@ -366,6 +425,7 @@ main (int argc, char **argv)
   g_test_add_func ("/replay/live-share", test_live_share);
   g_test_add_func ("/replay/warm-up", test_warm_up);
   g_test_add_func ("/replay/draws", test_draws);
+  g_test_add_func ("/replay/next-scene", test_next_scene);
   g_test_add_func ("/replay/repeat-counts", test_repeat_counts);
   g_test_add_func ("/replay/shuffle", test_shuffle);
   g_test_add_func ("/replay/reproducible", test_reproducible);
