@@ -10,9 +10,6 @@
 #define GAP 1u    /* between words */
 #define SPACE 6u  /* between tiles */
 #define LABEL 13u /* above a tile, for its number */
-#define WHITE 0xff
-#define NO_WORD 0xd0
-#define INK 0x40
 
 /* Digits of 3 x 5 dots, the upper left one in the highest of 15 bits. */
 #define DIGIT_WIDTH 3u
@@ -20,6 +17,9 @@
 #define DOT 2u /* pixels on a side of a dot */
 static const guint16 digits[10] = { 0x7b6f, 0x2c97, 0x73e7, 0x73cf, 0x5bc9, 0x79cf, 0x79ef, 0x7249,
   0x7bef, 0x7bcf };
+
+/* The ground is of a colour that words are rarely of: on it white, black and grey ones are seen. */
+static const guint8 ground[3] = { 0x4c, 0x5c, 0x78 }, ink[3] = { 0xff, 0xff, 0xff };
 
 static guint
 side_of_square (guint n)
@@ -60,10 +60,14 @@ seed_sheet_tile (const SeedSheetLayout *layout, guint anchor, guint *x, guint *y
 }
 
 static void
-fill (const SeedSheetLayout *layout, guint8 *rgb, guint x, guint y, guint size, guint8 grey)
+fill (const SeedSheetLayout *layout, guint8 *rgb, guint x, guint y, guint size)
 {
-  for (guint row = 0; row < size; row++)
-    memset (rgb + 3 * ((gsize) (y + row) * layout->width + x), grey, 3 * (gsize) size);
+  for (guint row = 0; row < size; row++) {
+    guint8 *pixel = rgb + 3 * ((gsize) (y + row) * layout->width + x);
+
+    for (guint i = 0; i < size; i++, pixel += 3)
+      memcpy (pixel, ink, sizeof ink);
+  }
 }
 
 static void
@@ -75,7 +79,7 @@ draw_number (const SeedSheetLayout *layout, guint8 *rgb, guint x, guint y, guint
   for (const char *c = text; *c; c++, x += (DIGIT_WIDTH + 1) * DOT) {
     for (guint dot = 0; dot < DIGIT_WIDTH * DIGIT_HEIGHT; dot++) {
       if (digits[*c - '0'] >> (DIGIT_WIDTH * DIGIT_HEIGHT - 1 - dot) & 1)
-        fill (layout, rgb, x + dot % DIGIT_WIDTH * DOT, y + dot / DIGIT_WIDTH * DOT, DOT, INK);
+        fill (layout, rgb, x + dot % DIGIT_WIDTH * DOT, y + dot / DIGIT_WIDTH * DOT, DOT);
     }
   }
 }
@@ -104,14 +108,11 @@ draw_tile (const SeedSheetLayout *layout, const SeedNearWords *near, guint ancho
 
   seed_sheet_tile (layout, anchor, &x, &y, &size);
   draw_number (layout, rgb, x, y - LABEL + 1, anchor);
-  for (guint i = 0; i < seed_near_words_n_best (near); i++) {
+  for (guint i = 0; i < n; i++) {
     guint left = x + i % layout->words_across * pitch;
     guint top = y + i / layout->words_across * pitch;
 
-    if (i < n)
-      draw_word (layout, rgb, left, top, words[i].pixels);
-    else
-      fill (layout, rgb, left, top, pitch - GAP, NO_WORD);
+    draw_word (layout, rgb, left, top, words[i].pixels);
   }
 }
 
@@ -126,7 +127,8 @@ seed_sheet_draw (const SeedSheetLayout *layout, const SeedNearWords *near, GErro
         "no memory for a sheet of %u x %u pixels; show fewer words", layout->width, layout->height);
     return NULL;
   }
-  memset (rgb, WHITE, size);
+  for (gsize i = 0; i < size; i++)
+    rgb[i] = ground[i % 3];
   for (guint k = 0; k < seed_near_words_n_anchors (near); k++)
     draw_tile (layout, near, k, rgb);
   return seed_png_encode (rgb, layout->width, layout->height, error);

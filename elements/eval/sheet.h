@@ -10,7 +10,7 @@
  * A sheet of image anchors: a tile for each, in raster order of a square (256: 16 x 16), its number
  * above it, in it the words nearest to it, nearest first, as they were cut. Small words are
  * enlarged by a whole number until they have SEED_SHEET_WORD_PIXELS on a side. A place without a
- * word is grey.
+ * word shows the ground.
  */
 #define SEED_SHEET_WORD_PIXELS 32u
 #define SEED_SHEET_MAX_WORDS 64u /* of an anchor */
