@@ -1,62 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "anchors/anchors.h"
+#include <seed/anchors-meta.h>
+
 #include "anchors/cuts.h"
 #include "eval/clips.h"
 #include "eval/cutscore.h"
 #include "seedctl-eval.h"
 #include "seedctl.h"
-#include "student/student.h"
-
-/* The tensors of a checkpoint that describing an image by anchors takes. */
-#define N_ANCHOR_TENSORS 5u
-
-/* Anchor histograms of frames, of a student that has anchors. */
-typedef struct {
-  SeedCheckpoint checkpoint;
-  SeedAnchors *anchors;
-  guint n_bins;
-  float *histogram;
-} Describer;
-
-static void
-describer_clear (Describer *describer)
-{
-  seed_anchors_free (describer->anchors);
-  seed_checkpoint_clear (&describer->checkpoint);
-  g_free (describer->histogram);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Describer, describer_clear)
-
-static gboolean
-open_describer (Describer *describer, const SeedctlModel *model, GError **error)
-{
-  SeedCheckpoint *checkpoint = &describer->checkpoint;
-  SeedAnchorsShape shape;
-  SeedAnchorsConfig config;
-
-  if (!seed_checkpoint_load (
-          checkpoint, model->folder, seed_anchors_tensors, N_ANCHOR_TENSORS, error))
-    return FALSE;
-  seed_anchors_shape_init (&shape, &checkpoint->config);
-  shape.n_anchors = (guint) seed_params_lookup (&checkpoint->params, "anchors")->shape[0];
-  shape.anchor_dim = (guint) seed_params_lookup (&checkpoint->params, "anchors")->shape[1];
-  shape.head_dim =
-      (guint) seed_params_lookup (&checkpoint->params, "anchor_head.fc1.weight")->shape[0];
-  seed_anchors_config_init (&config);
-  describer->anchors = seed_anchors_new (&shape, &config, &checkpoint->params, 1, 0, error);
-  if (!describer->anchors)
-    return FALSE;
-  seed_anchors_normalise (describer->anchors, checkpoint->values);
-  describer->n_bins = shape.n_anchors;
-  describer->histogram = g_new (float, shape.n_anchors);
-  return TRUE;
-}
 
 typedef struct {
   SeedCuts *cuts;
-  Describer *describer; /* NULL: embeddings alone */
-  GArray *found;        /* guint64 */
+  GArray *found; /* guint64 */
   guint n_frames;
 } Watch;
 
@@ -64,17 +17,10 @@ static gboolean
 watch_frame (const SeedctlFrame *frame, gpointer data, GError **error)
 {
   Watch *watch = data;
-  Describer *describer = watch->describer;
   SeedCut cut;
 
-  if (describer) {
-    const SeedAnchorsRows rows = { frame->tokens, (gsize) frame->n_words * frame->token_dim };
-
-    seed_anchors_describe (
-        describer->anchors, describer->checkpoint.values, &rows, 1, describer->histogram, NULL);
-  }
   watch->n_frames++;
-  if (seed_cuts_push (watch->cuts, describer ? describer->histogram : NULL, frame->summary, &cut))
+  if (seed_cuts_push (watch->cuts, frame->histogram, frame->summary, &cut))
     g_array_append_val (watch->found, cut.frame);
   return TRUE;
 }
@@ -129,7 +75,7 @@ describe_clip (const SeedClip *clip, const Watch *watch, guint tolerance, SeedCu
 
 static gboolean
 run_clip (const SeedClip *clip, const SeedctlModel *model, const SeedctlEvalOptions *options,
-    Describer *describer, Watch *watch, GError **error)
+    Watch *watch, GError **error)
 {
   GstElement *source = open_clip (clip, options->data.location, error);
   SeedCutsConfig config;
@@ -138,10 +84,10 @@ run_clip (const SeedClip *clip, const SeedctlModel *model, const SeedctlEvalOpti
 
   if (!source)
     return FALSE;
-  seed_cuts_config_init (&config, describer ? describer->n_bins : 0, model->dim);
+  seed_cuts_config_init (&config, model->has_anchors ? SEED_ANCHORS_META_BINS : 0, model->dim);
   watch->cuts = seed_cuts_new (&config, error);
   ok = watch->cuts &&
-       seedctl_run_frames (model, options, source, describer != NULL, 0, watch_frame, watch, error);
+       seedctl_run_frames (model, options, source, SEEDCTL_SUMMARY, 0, watch_frame, watch, error);
   while (ok && seed_cuts_flush (watch->cuts, &cut))
     g_array_append_val (watch->found, cut.frame);
   seed_cuts_free (watch->cuts);
@@ -152,7 +98,7 @@ run_clip (const SeedClip *clip, const SeedctlModel *model, const SeedctlEvalOpti
 
 static gboolean
 run_clips (const GPtrArray *clips, const SeedctlModel *model, const SeedctlEvalOptions *options,
-    Describer *describer, SeedctlReport *report, GError **error)
+    SeedctlReport *report, GError **error)
 {
   guint n_clips = options->limit > 0 ? MIN ((guint) options->limit, clips->len) : clips->len;
   JsonObject *details = json_object_new ();
@@ -165,9 +111,9 @@ run_clips (const GPtrArray *clips, const SeedctlModel *model, const SeedctlEvalO
     const SeedClip *clip = g_ptr_array_index (clips, i);
     g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint64));
     g_autoptr (GError) cause = NULL;
-    Watch watch = { .describer = describer, .found = found };
+    Watch watch = { .found = found };
 
-    if (!run_clip (clip, model, options, describer, &watch, &cause)) {
+    if (!run_clip (clip, model, options, &watch, &cause)) {
       seedctl_complain ("eval", "%s: left out: %s", options->data.location, cause->message);
       n_skipped++;
       continue;
@@ -199,13 +145,10 @@ seedctl_eval_cuts (const SeedctlEvalOptions *options, SeedctlReport *report, GEr
 {
   g_autoptr (GPtrArray) clips = seed_clips_load (options->data.location, error);
   g_auto (SeedctlModel) model = { 0 };
-  g_auto (Describer) describer = { 0 };
   g_autofree char *name = g_path_get_basename (options->data.location);
   JsonObject *data;
 
   if (!clips || !seedctl_model_open (&model, options, error))
-    return FALSE;
-  if (model.has_anchors && !open_describer (&describer, &model, error))
     return FALSE;
   seedctl_report_add_model (report, &model);
   data = json_object_new ();
@@ -215,5 +158,5 @@ seedctl_eval_cuts (const SeedctlEvalOptions *options, SeedctlReport *report, GEr
   json_object_set_int_member (report->settings, "tolerance", options->tolerance);
   json_object_set_string_member (
       report->settings, "signature", model.has_anchors ? "embedding+anchors" : "embedding");
-  return run_clips (clips, &model, options, model.has_anchors ? &describer : NULL, report, error);
+  return run_clips (clips, &model, options, report, error);
 }

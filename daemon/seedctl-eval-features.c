@@ -9,7 +9,8 @@ take_frame (const SeedctlFrame *frame, gpointer data, GError **error)
   SeedctlFeatures *features = data;
   guint item = features->labels->len;
 
-  g_array_append_vals (features->rows, frame->summary, features->set.dim);
+  if (features->set.dim > 0)
+    g_array_append_vals (features->rows, frame->summary, features->set.dim);
   g_array_append_val (features->labels, frame->label);
   g_array_append_val (features->frames, frame->frame);
   for (guint i = 0; i < frame->n_captions; i++) {
@@ -40,6 +41,8 @@ make_source (const SeedctlEvalOptions *options, const SeedctlDataOptions *data, 
 typedef struct {
   SeedctlFeatures *features;
   GstElement *source;
+  SeedctlFrameFunc func; /* of a task that looks at frames itself, or NULL */
+  gpointer func_data;
 } Taking;
 
 static gboolean
@@ -56,7 +59,8 @@ take_first (const SeedctlFrame *frame, gpointer data, GError **error)
     if (!features->classes)
       features->classes = g_new0 (char *, 1);
   }
-  return take_frame (frame, features, error);
+  return take_frame (frame, features, error) &&
+         (!taking->func || taking->func (frame, taking->func_data, error));
 }
 
 static gboolean
@@ -72,24 +76,24 @@ finish (SeedctlFeatures *features, const SeedctlDataOptions *data, guint limit, 
     g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID, "%s: gave no image", data->location);
     return FALSE;
   }
-  if (!seed_eval_normalise (
-          (float *) features->rows->data, features->set.n, features->set.dim, error)) {
+  if (features->set.dim > 0 && !seed_eval_normalise ((float *) features->rows->data,
+                                   features->set.n, features->set.dim, error)) {
     g_prefix_error (error, "%s: ", data->location);
     return FALSE;
   }
   return TRUE;
 }
 
-gboolean
-seedctl_features_extract (SeedctlFeatures *features, const SeedctlModel *model,
-    const SeedctlEvalOptions *options, const SeedctlDataOptions *data, GError **error)
+/* @dim: of the vectors that are kept, 0: none are. */
+static gboolean
+run_set (SeedctlFeatures *features, const SeedctlModel *model, const SeedctlEvalOptions *options,
+    const SeedctlDataOptions *data, SeedctlParts parts, guint dim, Taking *taking, GError **error)
 {
   GstElement *source = make_source (options, data, error);
-  Taking taking = { features, source };
   gint64 start = g_get_monotonic_time ();
   gboolean ok;
 
-  *features = (SeedctlFeatures){ .set = { .dim = model->dim } };
+  *features = (SeedctlFeatures){ .set = { .dim = dim } };
   features->rows = g_array_new (FALSE, FALSE, sizeof (float));
   features->labels = g_array_new (FALSE, FALSE, sizeof (gint32));
   features->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
@@ -97,12 +101,32 @@ seedctl_features_extract (SeedctlFeatures *features, const SeedctlModel *model,
   features->owners = g_array_new (FALSE, FALSE, sizeof (guint));
   if (!source)
     return FALSE;
-  gst_object_ref (source);
+  taking->features = features;
+  taking->source = gst_object_ref (source);
   ok = seedctl_run_frames (
-      model, options, source, FALSE, (guint) options->limit, take_first, &taking, error);
+      model, options, source, parts, (guint) options->limit, take_first, taking, error);
   gst_object_unref (source);
   features->seconds = (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND;
   return ok && finish (features, data, (guint) options->limit, error);
+}
+
+gboolean
+seedctl_features_extract (SeedctlFeatures *features, const SeedctlModel *model,
+    const SeedctlEvalOptions *options, const SeedctlDataOptions *data, GError **error)
+{
+  Taking taking = { 0 };
+
+  return run_set (features, model, options, data, SEEDCTL_SUMMARY, model->dim, &taking, error);
+}
+
+gboolean
+seedctl_features_visit (SeedctlFeatures *features, const SeedctlModel *model,
+    const SeedctlEvalOptions *options, const SeedctlDataOptions *data, SeedctlParts parts,
+    SeedctlFrameFunc func, gpointer func_data, GError **error)
+{
+  Taking taking = { .func = func, .func_data = func_data };
+
+  return run_set (features, model, options, data, parts, 0, &taking, error);
 }
 
 static int

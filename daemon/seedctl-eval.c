@@ -6,6 +6,7 @@
 
 #include <seed/pool.h>
 
+#include "eval/sheet.h"
 #include "graph/plugin.h"
 #include "seedctl.h"
 
@@ -14,6 +15,7 @@
 #define DEFAULT_TEMPERATURE 0.07
 #define DEFAULT_TOLERANCE 1
 #define DEFAULT_QUERY "crop"
+#define DEFAULT_WORDS 9
 
 static const struct {
   const char *task, *arguments, *summary;
@@ -27,6 +29,8 @@ static const struct {
       seedctl_eval_images, TRUE },
   { "duplicates", "MODEL DATA", "find the original of every edited image", seedctl_eval_images,
       TRUE },
+  { "anchors", "MODEL DATA", "tell whether image anchors are features or places",
+      seedctl_eval_anchors, TRUE },
   { "cuts", "MODEL CLIPS.tsv", "find the cuts of video clips", seedctl_eval_cuts, TRUE },
   { "grounding", "PREDICTIONS ANNOTATIONS", "score windows of a video that a text means",
       seedctl_eval_grounding, FALSE },
@@ -37,7 +41,8 @@ options_clear (SeedctlEvalOptions *options)
 {
   char *owned[] = { options->data.labels, options->data.captions, options->test.location,
     options->test.labels, options->test.captions, options->text_model, options->precision,
-    options->backend, options->output, options->query, options->lambda, options->features };
+    options->backend, options->output, options->query, options->lambda, options->features,
+    options->sheet };
 
   for (guint i = 0; i < G_N_ELEMENTS (owned); i++)
     g_free (owned[i]);
@@ -69,6 +74,10 @@ parse (SeedctlEvalOptions *options, int *argc, char ***argv, const char *argumen
         "linear: penalties to choose from (default: 1,0.1,...,1e-5)", "X,Y,..." },
     { "query", 0, 0, G_OPTION_ARG_STRING, &options->query,
         "duplicates: folder of the edited images (default: crop)", "NAME" },
+    { "sheet", 0, 0, G_OPTION_ARG_FILENAME, &options->sheet,
+        "anchors: also draw the words nearest to each", "FILE.png|FILE.svg" },
+    { "words", 0, 0, G_OPTION_ARG_INT, &options->words,
+        "anchors: words of each on the sheet (default: 9)", "N" },
     { "tolerance", 0, 0, G_OPTION_ARG_INT, &options->tolerance,
         "cuts: frames that a cut may be off (default: 1)", "N" },
     { "limit", 0, 0, G_OPTION_ARG_INT, &options->limit,
@@ -104,6 +113,12 @@ find_mistake (const SeedctlEvalOptions *options)
     return "--batch: expected 1 to 4096";
   if (options->threads < 0 || options->threads > 1024)
     return "--threads: expected 0 to 1024";
+  if (options->words < 1 || options->words > (int) SEED_SHEET_MAX_WORDS)
+    return "--words: expected 1 to 64";
+  if (options->sheet && strcmp (options->task, "anchors") != 0)
+    return "--sheet: only anchors draws one";
+  if (options->sheet && !seedctl_eval_is_sheet (options->sheet))
+    return "--sheet: expected a file that ends in .png or .svg";
   if (options->limit < 0 || options->tolerance < 0 || options->image_size < 0 || options->seed < 0)
     return "--limit, --tolerance, --image-size and --seed: expected 0 or more";
   return NULL;
@@ -134,7 +149,8 @@ run_task (guint task, int argc, char **argv)
     .batch = DEFAULT_BATCH,
     .k = DEFAULT_K,
     .temperature = DEFAULT_TEMPERATURE,
-    .tolerance = DEFAULT_TOLERANCE };
+    .tolerance = DEFAULT_TOLERANCE,
+    .words = DEFAULT_WORDS };
   g_autofree char *arguments = g_strdup_printf ("%s %s", tasks[task].task, tasks[task].arguments);
   const char *mistake;
   int code;
@@ -178,7 +194,7 @@ seedctl_eval (int argc, char **argv)
     if (strcmp (argv[1], tasks[i].task) == 0)
       return run_task (i, argc, argv);
   }
-  seedctl_complain ("eval", "expected a task: knn, linear, retrieval, duplicates, cuts, grounding "
-                            "or table; see seedctl eval --help");
+  seedctl_complain ("eval", "expected a task: knn, linear, retrieval, duplicates, anchors, cuts, "
+                            "grounding or table; see seedctl eval --help");
   return SEEDCTL_USAGE;
 }

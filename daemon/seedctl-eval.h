@@ -21,8 +21,8 @@ typedef struct {
   const char *task; /* "knn", ... */
   const char *model;
   SeedctlDataOptions data, test; /* test.location NULL: there is none */
-  char *text_model, *precision, *backend, *output, *query, *lambda, *features;
-  int batch, threads, image_size, limit, k, tolerance;
+  char *text_model, *precision, *backend, *output, *query, *lambda, *features, *sheet;
+  int batch, threads, image_size, limit, k, tolerance, words;
   gint64 seed;
   double temperature;
   gboolean json;
@@ -51,6 +51,13 @@ GstElement *seedctl_model_make_element (
 
 /* --- running it --- */
 
+/* What is wanted of a frame besides its summary. */
+typedef enum {
+  SEEDCTL_SUMMARY = 0,
+  SEEDCTL_TOKENS = 1 << 0, /* rows of its words */
+  SEEDCTL_WORDS = 1 << 1,  /* the words themselves */
+} SeedctlParts;
+
 /* For every frame in order; @frame: its number. FALSE with @error set ends the run. */
 typedef struct {
   guint64 frame;
@@ -60,6 +67,8 @@ typedef struct {
   const float *summary; /* [dim] */
   const float *tokens;  /* [N, Dt] or NULL */
   guint n_words, token_dim;
+  const guint8 *words;    /* [N, 3, P, P] or NULL */
+  const float *histogram; /* [SEED_ANCHORS_META_BINS] of a student with anchors, or NULL */
 } SeedctlFrame;
 typedef gboolean (*SeedctlFrameFunc) (const SeedctlFrame *frame, gpointer data, GError **error);
 
@@ -68,7 +77,7 @@ typedef gboolean (*SeedctlFrameFunc) (const SeedctlFrame *frame, gpointer data, 
  * Warnings of elements go to standard error.
  */
 gboolean seedctl_run_frames (const SeedctlModel *model, const SeedctlEvalOptions *options,
-    GstElement *source, gboolean tokens, guint limit, SeedctlFrameFunc func, gpointer data,
+    GstElement *source, SeedctlParts parts, guint limit, SeedctlFrameFunc func, gpointer data,
     GError **error);
 
 /* Unit vectors of an image set. */
@@ -84,6 +93,11 @@ typedef struct {
 
 gboolean seedctl_features_extract (SeedctlFeatures *features, const SeedctlModel *model,
     const SeedctlEvalOptions *options, const SeedctlDataOptions *data, GError **error);
+/* The same for a task that looks at every frame itself: what is said of the set, the labels and
+ * numbers of its images, and no vectors. */
+gboolean seedctl_features_visit (SeedctlFeatures *features, const SeedctlModel *model,
+    const SeedctlEvalOptions *options, const SeedctlDataOptions *data, SeedctlParts parts,
+    SeedctlFrameFunc func, gpointer func_data, GError **error);
 /* Gives @test the labels that its classes have in @train. SEED_ERROR_MISMATCH naming one that is
  * not there. */
 gboolean
@@ -115,6 +129,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SeedctlReport, seedctl_report_clear)
 
 gboolean
 seedctl_eval_images (const SeedctlEvalOptions *options, SeedctlReport *report, GError **error);
+/* Whether a name is one that anchors can write a sheet to. */
+gboolean seedctl_eval_is_sheet (const char *file);
+gboolean
+seedctl_eval_anchors (const SeedctlEvalOptions *options, SeedctlReport *report, GError **error);
 gboolean
 seedctl_eval_cuts (const SeedctlEvalOptions *options, SeedctlReport *report, GError **error);
 gboolean

@@ -287,6 +287,18 @@ describe_task (guint image, gpointer data)
   }
 }
 
+/* Cosines with the anchors [images * N, K] of the words of a chunk's images from @first on. */
+static void
+score_words (
+    SeedAnchors *anchors, const SeedAnchorsRows *words, guint first, guint images, real *cosines)
+{
+  guint rows = images * anchors->n_words;
+
+  seed_anchors_gather (anchors, words, first, images, anchors->n_words, anchors->head.x);
+  seed_anchors_head_forward (&anchors->pass, &anchors->head, rows);
+  seed_anchors_scores (anchors, anchors->head.z, rows, cosines);
+}
+
 void
 seed_anchors_describe (SeedAnchors *anchors, const real *values, const SeedAnchorsRows *words,
     guint n, float *histogram, float *heat)
@@ -300,9 +312,21 @@ seed_anchors_describe (SeedAnchors *anchors, const real *values, const SeedAncho
     guint images = MIN (anchors->chunk, n - first);
     Describe region = { anchors, histogram + first * k, heat ? heat + first * k * n_words : NULL };
 
-    seed_anchors_gather (anchors, words, first, images, anchors->n_words, anchors->head.x);
-    seed_anchors_head_forward (&anchors->pass, &anchors->head, images * anchors->n_words);
-    seed_anchors_scores (anchors, anchors->head.z, images * anchors->n_words, anchors->probs);
+    score_words (anchors, words, first, images, anchors->probs);
     seed_pool_run (images, describe_task, &region);
   }
+}
+
+void
+seed_anchors_cosines (
+    SeedAnchors *anchors, const real *values, const SeedAnchorsRows *words, guint n, real *cosines)
+{
+  gsize size = (gsize) anchors->n_words * anchors->shape.n_anchors;
+
+  g_return_if_fail (n >= 1 && n <= anchors->max_batch);
+
+  anchors->pass.values = values;
+  for (guint first = 0; first < n; first += anchors->chunk)
+    score_words (
+        anchors, words, first, MIN (anchors->chunk, n - first), cosines + (gsize) first * size);
 }

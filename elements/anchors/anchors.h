@@ -137,3 +137,10 @@ void seed_anchors_loss (SeedAnchors *anchors, const real *values, const SeedAnch
  */
 void seed_anchors_describe (SeedAnchors *anchors, const real *values, const SeedAnchorsRows *words,
     guint n, float *histogram, float *heat);
+
+/*
+ * The cosines z_u . c_k that seed_anchors_describe takes the softmax of: of the words of @n images
+ * [n, N] (any n up to max_batch), @cosines [n, N, K]. Allocates nothing.
+ */
+void seed_anchors_cosines (
+    SeedAnchors *anchors, const real *values, const SeedAnchorsRows *words, guint n, real *cosines);

@@ -103,3 +103,19 @@ seed_contingency_measure (const SeedContingency *table, SeedInformation *informa
   if (mean > chance)
     information->adjusted = CLAMP ((information->information - chance) / (mean - chance), 0, 1);
 }
+
+double
+seed_contingency_purity (const SeedContingency *table)
+{
+  double right = 0;
+
+  for (guint r = 0; r < table->n_rows; r++) {
+    const double *counts = table->counts + (gsize) r * table->n_columns;
+    double most = 0;
+
+    for (guint c = 0; c < table->n_columns; c++)
+      most = MAX (most, counts[c]);
+    right += most;
+  }
+  return table->n > 0 ? right / table->n : 0;
+}

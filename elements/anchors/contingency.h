@@ -36,3 +36,10 @@ typedef struct {
 
 /* All 0 for an empty table. */
 void seed_contingency_measure (const SeedContingency *table, SeedInformation *information);
+
+/*
+ * Share of the pairs whose column is the most frequent one of their row, 0..1: how often a guess at
+ * the column from the row alone is right on what it was learned from. Chance alone makes it large
+ * where rows have few pairs. 0 for an empty table.
+ */
+double seed_contingency_purity (const SeedContingency *table);

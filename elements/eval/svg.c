@@ -134,3 +134,36 @@ seed_svg_text (SeedSvg *svg, double x, double y, double size, SeedSvgAnchor anch
   append_escaped (svg->text, text);
   g_string_append (svg->text, "</text>\n");
 }
+
+static void
+append_box (GString *text, double x, double y, double width, double height)
+{
+  append_attribute (text, "x", x);
+  append_attribute (text, "y", y);
+  append_attribute (text, "width", width);
+  append_attribute (text, "height", height);
+}
+
+void
+seed_svg_png (SeedSvg *svg, double x, double y, double width, double height, GBytes *png)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (png, &size);
+  g_autofree char *base64 = g_base64_encode (data, size);
+
+  g_string_append (svg->text, "<image xmlns:xlink=\"http://www.w3.org/1999/xlink\"");
+  append_box (svg->text, x, y, width, height);
+  g_string_append (svg->text, " image-rendering=\"pixelated\" xlink:href=\"data:image/png;base64,");
+  g_string_append (svg->text, base64);
+  g_string_append (svg->text, "\"/>\n");
+}
+
+void
+seed_svg_area (SeedSvg *svg, double x, double y, double width, double height, const char *title)
+{
+  g_string_append (svg->text, "<rect");
+  append_box (svg->text, x, y, width, height);
+  g_string_append (svg->text, " fill=\"none\" pointer-events=\"all\"><title>");
+  append_escaped (svg->text, title);
+  g_string_append (svg->text, "</title></rect>\n");
+}

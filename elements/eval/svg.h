@@ -27,3 +27,8 @@ void seed_svg_polyline (SeedSvg *svg, const double *points, guint n, const char 
     double width, const char *dash, double opacity);
 void seed_svg_text (SeedSvg *svg, double x, double y, double size, SeedSvgAnchor anchor,
     gboolean bold, const char *colour, const char *text);
+/* A PNG file as a picture, without smoothing where it is enlarged. */
+void seed_svg_png (SeedSvg *svg, double x, double y, double width, double height, GBytes *png);
+/* What cannot be seen, and has a title when a mouse is over it. */
+void
+seed_svg_area (SeedSvg *svg, double x, double y, double width, double height, const char *title);

@@ -10,7 +10,8 @@
 /* What a table shows unless it is told otherwise; "full.r1.0.5" is a member of a member. */
 static const char *const main_metrics[] = { "top1", "map", "recall@1", "micro_ap",
   "text_to_image_recall@1", "image_to_text_recall@1", "f1", "full.r1.0.5", "full.r1.0.7",
-  "full.map_average", NULL };
+  "full.map_average", "class.nmi", "class_permuted.nmi", "position.nmi", "purity",
+  "purity_permuted", "in_use_share", NULL };
 
 typedef struct {
   GArray *values; /* double */

@@ -52,7 +52,7 @@ static const SeedHfTensor tensors[] = {
 static const char *const vit_prefixes[] = { "", "vit.", NULL };
 /* The heads of a student: as a teacher it is the transformer behind them. */
 static const char *const vit_ignored[] = { "pooler.", "classifier.", "embed_head.", "anchors",
-  "anchor_head.", NULL };
+  "anchor_head.", "text_head.", NULL };
 
 const SeedHfFamily seed_hf_vit = {
   .model_type = "vit",

@@ -17,6 +17,7 @@ test_known_values (void)
 
   seed_contingency_measure (table, &info);
   g_assert_cmpfloat (info.n, ==, 0);
+  g_assert_cmpfloat (seed_contingency_purity (table), ==, 0);
   g_assert_cmpfloat (info.normalised, ==, 0);
   for (guint r = 0; r < 2; r++)
     for (guint c = 0; c < 3; c++) {
@@ -33,6 +34,7 @@ test_known_values (void)
       info.entropy_columns, -(5 * log (5 / 12.0) + 3 * log (3 / 12.0) + 4 * log (4 / 12.0)) / 12);
   assert_near (info.information, information);
   assert_near (info.normalised, 2 * information / (info.entropy_rows + info.entropy_columns));
+  assert_near (seed_contingency_purity (table), 7 / 12.0); /* 4 and 3 */
   assert_near (info.adjusted,
       (information - 1.0 / 12) / ((info.entropy_rows + info.entropy_columns) / 2 - 1.0 / 12));
 }

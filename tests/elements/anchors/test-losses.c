@@ -367,6 +367,7 @@ test_describe_equals_formula (void)
   g_autoptr (SeedAnchors) lean = NULL;
   g_autoptr (GError) error = NULL;
   float histogram[3 * 6], heat[3 * 6 * 9], again[3 * 6];
+  real cosines[3 * 9 * 6];
   Batch b;
 
   batch_init (&b, &shape, 3, 4, 33);
@@ -391,6 +392,15 @@ test_describe_equals_formula (void)
       sum += histogram[i * 6 + k];
     }
     g_assert_cmpfloat (fabs (sum - 1), <=, 1e-6);
+  }
+  seed_anchors_cosines (lean, b.values, &b.reference, 3, cosines);
+  for (guint row = 0; row < 3 * 9; row++) {
+    double wanted[MOST];
+
+    plain_scores (&b, b.values,
+        b.reference.rows + row / 9 * b.reference.stride + row % 9 * shape.dim, wanted);
+    for (guint k = 0; k < 6; k++)
+      g_assert_cmpfloat (fabs ((double) cosines[row * 6 + k] - wanted[k]), <=, 1e-6);
   }
   seed_anchors_describe (lean, b.values, &b.reference, 3, again, NULL);
   g_assert_cmpmem (again, sizeof again, histogram, sizeof histogram);
