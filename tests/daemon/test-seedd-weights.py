@@ -69,6 +69,12 @@ class Served:
         return wait_for(there, f"event {what}")[0]
 
 
+def order(daemon, what):
+    """A generation is read and its sums are compared first: on a busy machine the answer may come too late."""
+    done = daemon.ctl(what, "learn", expect=None)
+    assert (done.returncode == 0 and "learn" in done.stdout) or "does not answer" in done.stderr, done
+
+
 def test_promote_and_rollback_reach_those_who_serve(folder):
     for seed, name in enumerate("ab"):
         random_model(f"{folder}/{name}", image_size=32, patch_size=16, dim=48, depth=1, heads=3, seed=seed)
@@ -77,10 +83,10 @@ def test_promote_and_rollback_reach_those_who_serve(folder):
         first = served.event("promoted")["sha256"]  # of a student that never was: at once
         daemon.write("serve", SERVE.format(folder=folder, images=IMAGES))
         served.wait(first)
-        assert "learn" in daemon.ctl("promote", "learn").stdout
+        order(daemon, "promote")
         second = served.event("promoted", 2)["sha256"]
         served.wait(second)
-        daemon.ctl("rollback", "learn")
+        order(daemon, "rollback")
         assert served.event("rolled-back")["sha256"] == first != second
         served.wait(first)
         for graph in BOTH:
