@@ -196,7 +196,8 @@ def test_what_cannot_be_done_again(folder):
         subscriber = Subscriber(daemon.results, b"two/-/event/seedd/")
         daemon.ctl("stream", "add", "two", "third", "file://" + CLIP, "loop=true")
         pid = daemon.graph("two")["pid"]
-        daemon.write("two", TWO.format(clip=CLIP).replace("frames", "pictures"))
+        daemon.write("two", TWO.format(clip=CLIP).replace("  frames: { s", "  pictures: { s")
+                     .replace("from: frames", "from: pictures"))
         wait_for(lambda: (g := daemon.graph("two"))["state"] == "running" and g["pid"] != pid, "the new file")
         wait_for(lambda: "was added by order, is not so yet" in daemon.ctl("status", "two").stdout, "pending")
         wait_for(lambda: changes(daemon) == {"third": ("added", "lost")}, "it is given up")
