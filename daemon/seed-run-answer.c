@@ -4,6 +4,8 @@
 #include "graph/props.h"
 #include "publish/json-tree.h"
 #include "seed-run-json.h"
+#include <seed/error.h>
+
 #include "seed-run-streams.h"
 #include "seed-run.h"
 
@@ -205,49 +207,63 @@ stats (SeedRun *run, JsonObject *params, GError **error)
   return seed_run_stats_to_json (run);
 }
 
-/*
- * An element that can do it has an action signal of that name without arguments. It returns a text:
- * NULL when it is done, else why it is not. @params: node, or every node that has such a signal.
- */
+/* 0 when the element has no such action: one without arguments that returns a GError or NULL. */
+static guint
+find_action (GstElement *element, const char *signal)
+{
+  guint id = g_signal_lookup (signal, G_OBJECT_TYPE (element));
+  GSignalQuery query;
+
+  if (id == 0)
+    return 0;
+  g_signal_query (id, &query);
+  return (query.signal_flags & G_SIGNAL_ACTION) && query.n_params == 0 &&
+                 query.return_type == G_TYPE_ERROR
+             ? id
+             : 0;
+}
+
+/* FALSE when the element refuses; without @named one that keeps no versions (a student that only
+ * serves, SEED_ERROR_UNSUPPORTED) is passed over. */
+static gboolean
+act_on (GstElement *element, guint id, gboolean named, JsonArray *done, GError **error)
+{
+  g_autoptr (GError) refusal = NULL;
+
+  g_signal_emit (element, id, 0, &refusal);
+  if (!refusal)
+    json_array_add_string_element (done, GST_OBJECT_NAME (element));
+  else if (named || !g_error_matches (refusal, SEED_ERROR, SEED_ERROR_UNSUPPORTED))
+    g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, "node '%s': %s",
+        GST_OBJECT_NAME (element), refusal->message);
+  return *error == NULL;
+}
+
+/* @params: node, or every node that has an action @signal. The result is those that did it. */
 static JsonNode *
 act (SeedRun *run, JsonObject *params, const char *signal, GError **error)
 {
   static const char *const known[] = { "node", NULL };
   const char *name = seed_rpc_get_text (params, "node", FALSE, error);
-  JsonArray *done;
-  guint n = 0;
+  g_autoptr (JsonArray) done = json_array_new ();
 
   if (*error || !seed_rpc_check_params (params, known, error) ||
       (name && !find_stage (run, name, error)))
     return NULL;
-  done = json_array_new ();
-  for (guint i = 0; i < run->pipeline->stages->len && !*error; i++) {
+  for (guint i = 0; i < run->pipeline->stages->len; i++) {
     GstElement *element = g_array_index (run->pipeline->stages, SeedPipelineStage, i).element;
-    guint id = g_signal_lookup (signal, G_OBJECT_TYPE (element));
-    g_autofree char *refusal = NULL;
-    GSignalQuery query;
+    guint id = find_action (element, signal);
 
-    if (name && strcmp (name, GST_OBJECT_NAME (element)) != 0)
+    if (id == 0 || (name && strcmp (name, GST_OBJECT_NAME (element)) != 0))
       continue;
-    g_signal_query (id, &query);
-    if (id == 0 || !(query.signal_flags & G_SIGNAL_ACTION) || query.n_params > 0 ||
-        query.return_type != G_TYPE_STRING)
-      continue;
-    n++;
-    g_signal_emit (element, id, 0, &refusal);
-    if (refusal)
-      g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, "node '%s': %s",
-          GST_OBJECT_NAME (element), refusal);
-    else
-      json_array_add_string_element (done, GST_OBJECT_NAME (element));
+    if (!act_on (element, id, name != NULL, done, error))
+      return NULL;
   }
-  if (n == 0)
-    g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
-        "%s%s%s has no versions of weights to %s", name ? "node '" : "the graph", name ? name : "",
-        name ? "'" : "", signal);
-  if (!*error)
+  if (json_array_get_length (done) > 0)
     return json_node_init_array (json_node_alloc (), done);
-  json_array_unref (done);
+  g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
+      "%s%s%s has no versions of weights to %s", name ? "node '" : "the graph", name ? name : "",
+      name ? "'" : "", signal);
   return NULL;
 }
 

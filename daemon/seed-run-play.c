@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "journal.h"
+#include "line.h"
 #include "seed-run.h"
 
 typedef struct {
   SeedRun *run;
   SeedProgress *progress;
+  gboolean journal; /* what standard error is */
 } Player;
 
 void
@@ -32,9 +35,14 @@ static void
 print_message (
     Player *player, const char *kind, const char *stage, const char *stream, const char *text)
 {
+  g_autofree char *line = seed_line_build (kind, stage, stream, text);
+  int priority = strcmp (kind, "error") == 0 ? LOG_ERR : LOG_WARNING;
+
+  if (player->journal &&
+      seed_journal_say (priority, "seed-run", player->run->graph->name, stage, stream, line))
+    return;
   seed_progress_clear (player->progress);
-  g_printerr ("seed-run: %s: stage '%s'%s%s%s: %s\n", kind, stage, stream ? ", stream '" : "",
-      stream ? stream : "", stream ? "'" : "", text);
+  g_printerr ("%s\n", line);
 }
 
 static void
@@ -206,7 +214,7 @@ stop (SeedRun *run)
 void
 seed_run_play (SeedRun *run)
 {
-  Player player = { run, NULL };
+  Player player = { run, NULL, seed_journal_is_stderr () };
   g_autoptr (GstBus) bus = gst_element_get_bus (run->pipeline->pipeline);
 
   run->loop = g_main_loop_new (NULL, FALSE);

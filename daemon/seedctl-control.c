@@ -141,6 +141,26 @@ print_streams (JsonObject *process)
   }
 }
 
+/* Streams that an order changed and that are not so (yet, or any more). */
+static void
+print_changes (JsonObject *graph)
+{
+  JsonArray *changes = seedctl_get_array (graph, "changed_streams");
+
+  for (guint i = 0; changes && i < json_array_get_length (changes); i++) {
+    JsonObject *change = json_array_get_object_element (changes, i);
+    const char *state = seedctl_get_text (change, "state");
+    g_autofree char *reason = seedctl_printable (seedctl_get_text (change, "reason"));
+
+    if (strcmp (state, "done") == 0)
+      continue;
+    printf ("  stream    %s: was %s by order, %s after a restart%s%s\n",
+        seedctl_get_text (change, "stream"), seedctl_get_text (change, "change"),
+        strcmp (state, "lost") == 0 ? "is not so any more" : "is not so yet", *reason ? ": " : "",
+        reason);
+  }
+}
+
 static void
 print_graph (JsonObject *graph)
 {
@@ -160,6 +180,7 @@ print_graph (JsonObject *graph)
         seedctl_get_number (process, "heartbeat_age_s", 0));
   printf ("  restarts  %.0f\n", seedctl_get_number (graph, "restarts", 0));
   print_streams (process);
+  print_changes (graph);
   print_lines ("reason", seedctl_get_text (graph, "reason"));
   if (seedctl_get_flag (graph, "last_good"))
     printf ("  runs      the last good copy of the file\n");

@@ -33,6 +33,7 @@ static const struct {
   { "model", "tell what a model folder is, export or convert it", seedctl_model },
   { "plot", "draw the training of runs as SVG", seedctl_plot },
   { "tail", "print results as they are published, one JSON object a line", seedctl_tail },
+  { "completion", "print completion for a shell", seedctl_completion },
   { "version", "print the version", seedctl_version },
 };
 
@@ -108,7 +109,7 @@ usage (void)
       "Usage: seedctl COMMAND [OPTION...]\n\nCommands (seedctl COMMAND --help tells more):\n");
 
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
-    g_string_append_printf (text, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    g_string_append_printf (text, "  %-11s %s\n", commands[i].name, commands[i].summary);
   g_string_append (text, "\nExit status: 0 done, 1 refused, 2 usage, 3 nothing to connect to.\n");
   return g_string_free (text, FALSE);
 }

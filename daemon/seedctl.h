@@ -36,6 +36,7 @@ int seedctl_snapshot (int argc, char **argv);
 int seedctl_stream (int argc, char **argv);
 int seedctl_promote (int argc, char **argv);
 int seedctl_rollback (int argc, char **argv);
+int seedctl_completion (int argc, char **argv);
 int seedctl_version (int argc, char **argv);
 
 /*

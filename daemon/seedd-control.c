@@ -13,7 +13,7 @@ struct _SeeddControl {
   SeeddDispatch dispatch;
   gpointer data;
   guint waiting;
-  guint64 requests, errors, dropped, denied;
+  guint64 requests, notifications, errors, dropped, denied;
 };
 
 struct _SeeddCall {
@@ -193,6 +193,7 @@ handle (SeeddDoor *door, zmq_msg_t *parts, guint n)
         "over tcp a socket may not name itself: leave its routing id (identity) unset");
   } else if (seed_rpc_parse_request (zmq_msg_data (body), zmq_msg_size (body), &request, &error)) {
     call->notification = request.id == NULL;
+    call->control->notifications += call->notification;
     good = is_allowed (call, body, &request, &error) && has_room (call, &error);
   }
   if (request.id)
@@ -274,6 +275,7 @@ seedd_control_stats (const SeeddControl *control)
   JsonObject *object = json_object_new ();
 
   json_object_set_int_member (object, "requests", (gint64) control->requests);
+  json_object_set_int_member (object, "notifications", (gint64) control->notifications);
   json_object_set_int_member (object, "errors", (gint64) control->errors);
   json_object_set_int_member (object, "replies_dropped", (gint64) control->dropped);
   json_object_set_int_member (object, "waiting", control->waiting);

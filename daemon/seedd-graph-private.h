@@ -3,6 +3,7 @@
 
 #include "seedd-child.h"
 #include "seedd-graph.h"
+#include "seedd-graph-streams.h"
 
 /* What seedd-graph.c (states), seedd-graph-talk.c (the process's messages) and seedd-graph-status.c
  * (what is told of it) share. */
@@ -58,6 +59,8 @@ struct _SeeddGraph {
 
   gboolean may_fall_back; /* a file with errors: the last good copy may run instead */
   gboolean fell_back;     /* it does; pending_errors says what the file has */
+
+  SeeddStreams *streams; /* changed while it runs */
 
   GHashTable *requests; /* id -> Request */
   gint64 next_id;

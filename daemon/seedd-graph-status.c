@@ -122,6 +122,7 @@ seedd_graph_describe (const SeeddGraph *graph, gboolean full)
   add_causes (graph, object);
   add_limits (graph, object);
   add_process (graph, object);
+  json_object_set_array_member (object, "changed_streams", seedd_streams_describe (graph));
   lines = json_array_new ();
   for (const GList *l = graph->lines.head; l; l = l->next)
     json_array_add_string_element (lines, l->data);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "line.h"
 #include "seedd-log.h"
 
 typedef struct {
@@ -26,8 +27,10 @@ seedd_graph_on_output (gpointer data, const char *line)
 {
   SeeddGraph *graph = data;
   int priority = priority_of (line);
+  g_autofree char *stage = NULL, *stream = NULL;
 
-  seedd_log (priority, graph->name, "%s", line);
+  seed_line_parse (line, &stage, &stream);
+  seedd_log_about (priority, graph->name, stage, stream, line);
   if (priority > LOG_WARNING)
     return;
   g_queue_push_tail (&graph->lines, g_strdup (line));

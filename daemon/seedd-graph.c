@@ -340,6 +340,7 @@ seedd_graph_set_running (SeeddGraph *graph)
   seedd_graph_event (graph, "started", NULL, details);
   if (!graph->fell_back)
     seedd_graph_keep_copy (graph);
+  seedd_streams_restore (graph);
   set_state (graph, SEEDD_RUNNING, NULL);
 }
 
@@ -396,6 +397,7 @@ seedd_graph_stop (SeeddGraph *graph)
 {
   graph->wanted = FALSE;
   graph->start_again = FALSE;
+  seedd_streams_forget (graph);
   end_backoff (graph);
   if (graph->child)
     end_process (graph);
@@ -422,6 +424,7 @@ seedd_graph_adopt (SeeddGraph *graph, SeeddFile *file)
   graph->file = file;
   graph->fell_back = FALSE;
   seedd_graph_keep_copy (graph);
+  seedd_streams_note_file (graph);
   seedd_graph_set_pending_errors (graph, NULL);
 }
 
@@ -472,6 +475,7 @@ seedd_graph_tick (SeeddGraph *graph, gboolean late)
   if (!graph->child)
     return;
   seedd_graph_expire_requests (graph);
+  seedd_streams_tick (graph);
   graph->memory = seedd_child_memory (graph->child);
   if (graph->limits->memory && graph->memory > graph->limits->memory)
     seedd_graph_kill (graph, SEEDD_CAUSE_MEMORY,
@@ -530,6 +534,7 @@ seedd_graph_new (const SeeddContext *context, const char *name)
   graph->reason = g_strdup ("");
   graph->limits = seedd_config_limits (context->config, name);
   graph->backoff_s = context->config->backoff_s;
+  graph->streams = seedd_streams_new ();
   graph->requests = seedd_graph_new_requests ();
   graph->waiters = g_array_new (FALSE, FALSE, sizeof (Waiter));
   g_queue_init (&graph->lines);
@@ -557,6 +562,7 @@ seedd_graph_unref (SeeddGraph *graph)
   reset (graph);
   seedd_file_free (graph->file);
   g_queue_clear_full (&graph->lines, g_free);
+  seedd_streams_free (graph->streams);
   g_hash_table_unref (graph->requests);
   g_array_unref (graph->waiters);
   g_free (graph->reason);

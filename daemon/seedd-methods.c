@@ -6,6 +6,7 @@
 
 #include "seed-config.h"
 #include "seedd-child.h"
+#include "seedd-graph-streams.h"
 
 #define MAX_PARAMS 5u
 
@@ -288,6 +289,20 @@ ask (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *par
 }
 
 static gboolean
+change_stream (
+    SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
+{
+  SeeddGraph *graph = find_graph (daemon, params, error);
+  g_autoptr (JsonObject) others = json_object_new ();
+
+  if (!graph)
+    return FALSE;
+  json_object_foreach_member (params, copy_member, others);
+  seedd_streams_request (graph, method->name, others, on_answer, call);
+  return TRUE;
+}
+
+static gboolean
 set (SeeddDaemon *daemon, const Method *method, SeeddCall *call, JsonObject *params, GError **error)
 {
   SeeddGraph *graph = find_graph (daemon, params, error);
@@ -384,8 +399,8 @@ seedd_methods_dispatch (gpointer data, SeeddCall *call, const SeedRpcMessage *re
     { "stats", ask, { "graph", NULL } },
     { "dot", ask, { "graph", NULL } },
     { "snapshot", snapshot, { "graph", "stream", "width", NULL } },
-    { "stream-add", ask, { "graph", "node", "stream", "uri", "options", NULL } },
-    { "stream-remove", ask, { "graph", "node", "stream", NULL } },
+    { "stream-add", change_stream, { "graph", "node", "stream", "uri", "options", NULL } },
+    { "stream-remove", change_stream, { "graph", "node", "stream", NULL } },
     { "stream-list", ask, { "graph", "node", NULL } },
     { "promote", ask, { "graph", "node", NULL } },
     { "rollback", ask, { "graph", "node", NULL } },

@@ -244,6 +244,7 @@ serve (Program *program)
   seedd_supervisor_begin (program->daemon.supervisor);
   if (watchdog_ms)
     g_timeout_add ((guint) CLAMP (watchdog_ms / 3, 1, G_MAXINT), on_watchdog, program);
+  on_changed (program); /* also when there is no graph whose state could change */
   seedd_notify ("READY=1");
   g_main_loop_run (program->loop);
 }

@@ -348,6 +348,7 @@ seed_student_finalize (GObject *object)
   seed_weights_hub_unref (self->train.hub);
   g_ptr_array_unref (self->train.inputs);
   g_mutex_clear (&self->train.step_lock);
+  g_cond_clear (&self->train.orders_done);
   g_queue_clear_full (&self->pending_events, (GDestroyNotify) gst_event_unref);
   g_mutex_clear (&self->events_lock);
   g_mutex_clear (&self->train.lock);
@@ -391,6 +392,7 @@ seed_student_element_init (SeedStudentElement *self)
   self->train.inputs = g_ptr_array_new_with_free_func (seed_student_input_free);
   g_mutex_init (&self->train.lock);
   g_mutex_init (&self->train.step_lock);
+  g_cond_init (&self->train.orders_done);
   g_mutex_init (&self->events_lock);
   g_queue_init (&self->pending_events);
   g_cond_init (&self->train.changed);

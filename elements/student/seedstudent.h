@@ -76,6 +76,8 @@ typedef struct {
   SeedTextModel *text; /* with the objective captions */
   SeedCaptions *captions;
 
+  gint n_orders; /* atomic: actions that want step_lock; the next step lets them go first */
+  GCond orders_done;
   GMutex step_lock; /* trainer, promotion and what they have on disc: a step, a checkpoint, an
                      * action. Taken before lock. */
   SeedPromotion *promotion;

@@ -244,7 +244,7 @@ is_open (SeedStudentElement *self, GError **error)
 {
   if (self->train.promotion)
     return TRUE;
-  g_set_error (error, SEED_ERROR, SEED_ERROR_INVALID,
+  g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
       "%s: promotes nothing: it is not a student of mode train in state READY or above",
       GST_OBJECT_NAME (self));
   return FALSE;
@@ -269,11 +269,14 @@ act (SeedStudentElement *self, gboolean back)
   SeedStudentTrain *train = &self->train;
   GError *error = NULL;
 
+  g_atomic_int_inc (&train->n_orders);
   g_mutex_lock (&train->step_lock);
   if (is_open (self, &error) && (back ? go_back (self, &error) : consider (self, TRUE, &error)) &&
       serve (self, seed_promotion_get_live (train->promotion)))
     seed_weights_hub_replace (train->hub, train->served);
   seed_student_promotion_note (self);
+  if (g_atomic_int_dec_and_test (&train->n_orders))
+    g_cond_broadcast (&train->orders_done);
   g_mutex_unlock (&train->step_lock);
   if (!error)
     gst_element_call_async (GST_ELEMENT (self), flush_later, NULL, NULL);

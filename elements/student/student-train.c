@@ -300,6 +300,9 @@ take_and_learn (SeedStudentElement *self, GstBuffer *words, guint n_items, GstBu
   for (guint i = 0; i < n_inputs; i++)
     n_missing += parts[i] == NULL;
   g_mutex_lock (&self->train.step_lock);
+  /* a mutex is not fair: steps one after the other would keep an action out for ever */
+  while (g_atomic_int_get (&self->train.n_orders) > 0)
+    g_cond_wait (&self->train.orders_done, &self->train.step_lock);
   if (ret == GST_FLOW_OK)
     seed_student_consume (self, words);
   if (ret == GST_FLOW_OK && n_missing > 0)

@@ -42,11 +42,11 @@ def fusion(strategy, **more):
 COMPARED = {
     "max-min": fusion("max-min"),
     "mean": fusion("mean"),
-    "max-mean": fusion("max-mean"),
-    "random": fusion("random"),
     "single-labels": fusion("single:labels"),
 }
 OTHERS = {
+    "max-mean": fusion("max-mean"),
+    "random": fusion("random"),
     "single-captions": fusion("single:captions"),
     "single-anchors": fusion("single:anchors"),
     "min-max": fusion("min-max"),

@@ -23,7 +23,7 @@ runtime: run
 state: state
 results: {results}
 heartbeat: {{ interval: 0.1, limit: {hang} }}
-restart: {{ initial: 0.2, max: 1, healthy: 300 }}
+restart: {restart}
 start-limit: 120
 stop-limit: {stop}
 """
@@ -51,6 +51,15 @@ nodes:
 """
 
 
+with open(os.path.join(BUILD, "elements", "libgstseed.so"), "rb") as plugin:
+    SANITIZED = b"__asan_init" in plugin.read()  # what is freed stays in a quarantine then, and all is slow
+
+
+def rss(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def wait_for(condition, what, limit=LIMIT):
     end = time.monotonic() + limit
     while True:
@@ -71,14 +80,14 @@ def is_alive(pid):
 
 class Daemon:
     def __init__(self, folder, graphs, config="", hang=30, stop=20, env=None, restore_signals=True,
-                 results=None):
+                 results=None, restart="{ initial: 0.2, max: 1, healthy: 300 }"):
         self.folder = folder
         os.makedirs(os.path.join(folder, "graphs"), exist_ok=True)
         for name, text in graphs.items():
             self.write(name, text)
         self.config = write(os.path.join(folder, "seedd.yaml"),
                             CONFIG.format(results=results or f"ipc://{folder}/results", hang=hang,
-                                          stop=stop) + config)
+                                          stop=stop, restart=restart) + config)
         self.control = f"ipc://{folder}/run/control"
         self.results = f"ipc://{folder}/results"
         self.log = os.path.join(folder, "log")

@@ -12,11 +12,13 @@ import subprocess
 
 import zmq
 
-from seedd_harness import (ENV, LIMIT, LIVE, SEEDCTL, Daemon, Subscriber, assert_adds_up, rpc, tap,
-                           wait_for)
+from seedd_harness import (ENV, LIMIT, LIVE, SANITIZED, SEEDCTL, Daemon, Subscriber, assert_adds_up, rpc, rss,
+                           tap, wait_for)
+from harness import SOURCE
 
 METHODS = ["version", "list", "status", "start", "stop", "restart", "reload", "check", "get", "set",
            "stats", "dot", "snapshot", "promote", "rollback"]
+FUZZED = 5000 if SANITIZED else 100000  # messages
 STREAM_METHODS = ["stream-add", "stream-remove", "stream-list"]
 
 
@@ -102,30 +104,69 @@ def mutate(rng, text):
     return bytes(data)
 
 
+def answers(socket, mark):
+    """Those before the one to our own request `mark`."""
+    replies = []
+    while True:
+        reply = json.loads(socket.recv())
+        assert reply["jsonrpc"] == "2.0" and ("result" in reply) != ("error" in reply), reply
+        if reply["id"] == mark:
+            return replies
+        replies.append(reply)
+
+
 def test_fuzzed_messages(folder):
+    """A reply to each, nearly always an error; only a request that lost its id has none."""
     rng = random.Random(1)
     # none of these, however mutated, stops or starts a graph that exists
     seeds = [request(m, {"graph": "nobody-of-that-name", "node": "gate", "key": "drop", "value": True})
              for m in METHODS + STREAM_METHODS if m not in ("reload",)]
     with running(folder) as daemon:
         before = {g["graph"]: (g["pid"], g["state"]) for g in daemon.ask("list")["graphs"]}
+        noted = daemon.ask("status")["control"]["notifications"]
         socket = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVTIMEO, int(LIMIT * 1000))
         socket.connect(daemon.control)
-        for number in range(3000):
-            socket.send(mutate(rng, rng.choice(seeds)))
-            # a notification (the id got lost) has no reply; a request of ours tells the end of it
-            mark = f"mark-{number}"
-            socket.send(request("version", id=mark))
-            while True:
-                reply = json.loads(socket.recv())
-                assert reply["jsonrpc"] == "2.0" and ("result" in reply) != ("error" in reply)
-                if reply["id"] == mark:
-                    break
+        replies, errors, memory, rounds = 0, 0, 0, FUZZED // 25
+        for number in range(rounds):
+            for _ in range(25):
+                socket.send(mutate(rng, rng.choice(seeds)))
+            socket.send(request("version", id=f"mark-{number}"))
+            got = answers(socket, f"mark-{number}")
+            replies += len(got)
+            errors += sum("error" in reply for reply in got)
+            if number == rounds // 10:
+                memory = rss(daemon.process.pid)
         socket.close()
+        grown = rss(daemon.process.pid) - memory
+        noted = daemon.ask("status")["control"]["notifications"] - noted
+        print(f"# {rounds * 25} messages: {errors} errors, {replies - errors} other replies, {noted} without id; "
+              f"{grown / 1024:.0f} KiB more")
+        assert replies + noted == rounds * 25 and errors > 0.95 * replies
+        assert SANITIZED or grown < 4 << 20, grown
         after = {g["graph"]: (g["pid"], g["state"]) for g in daemon.ask("list")["graphs"]}
         assert before == after
+        daemon.stop()
+
+
+def test_fuzzed_files(folder):
+    """Of a graph that plays: each is refused with its errors, and the graph plays on."""
+    rng = random.Random(2)
+    with running(folder) as daemon:
+        good, pid = live("first").encode(), daemon.graph("first")["pid"]
+        refused = 0
+        for number in range(40):
+            with open(daemon.path("first") + ".new", "wb") as file:
+                file.write(mutate(rng, good) + b"\n? [" + rng.randbytes(8))  # never good
+            os.rename(daemon.path("first") + ".new", daemon.path("first"))
+            done = daemon.ctl("reload", "first", "--json", expect=None)
+            (result,) = json.loads(done.stdout)["graphs"]
+            assert done.returncode == 1 and result["result"] == "invalid" and result["errors"], (number, done)
+            refused += "error: " in result["errors"]
+        assert refused == 40
+        graph = daemon.graph("first")
+        assert graph["state"] == "running" and graph["pid"] == pid and graph["pending_errors"]
         daemon.stop()
 
 
@@ -190,6 +231,34 @@ def test_seedctl(folder):
         done = subprocess.run([SEEDCTL, *command, "--control", f"ipc://{folder}/run/control"], env=ENV,
                               capture_output=True, text=True, timeout=LIMIT, check=False)
         assert done.returncode == 3 and "no daemon" in done.stderr, done
+
+
+def test_completion(folder):
+    """What is printed is what is installed, and bash completes by it."""
+    text = ""
+    for name in ("seedctl", "seedd", "seed-run"):
+        with open(f"{SOURCE}/daemon/completions/{name}", encoding="utf-8") as file:
+            text += file.read()
+    done = subprocess.run([SEEDCTL, "completion", "bash"], capture_output=True, text=True, timeout=LIMIT, check=True)
+    assert done.stdout == text
+    assert subprocess.run([SEEDCTL, "completion", "tcsh"], capture_output=True, timeout=LIMIT, check=False).returncode == 2
+
+    def complete(*words):
+        script = ("source <(seedctl completion bash); COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _seedctl; "
+                  "printf '%s\\n' \"${COMPREPLY[@]}\"")
+        env = {**ENV, "SEED_CONTROL": daemon.control, "PATH": f"{os.path.dirname(SEEDCTL)}:{os.environ['PATH']}"}
+        return subprocess.run(["bash", "-c", script, "bash", *words], env=env, capture_output=True, text=True,
+                              timeout=LIMIT, check=True).stdout.split()
+    with running(folder) as daemon:
+        commands = complete("seedctl", "")
+        listed = re.findall(r"^  (\S+)  +", subprocess.run([SEEDCTL, "--help"], capture_output=True, text=True,
+                                                         timeout=LIMIT, check=True).stdout, re.M)
+        assert set(listed) == set(commands) - {"--help", "--version"}, set(listed) ^ set(commands)
+        assert complete("seedctl", "comp") == ["completion"]
+        assert complete("seedctl", "stop", "") == ["first", "second"]
+        assert "gate" in complete("seedctl", "get", "first", "")
+        assert "drop" in complete("seedctl", "set", "first", "gate", "dr")
+        daemon.stop()
 
 
 def test_top(folder):
@@ -286,7 +355,7 @@ def test_invalid_file_at_start_waits_for_a_better_one(folder):
 
 
 if __name__ == "__main__":
-    tap.main([test_codes, test_huge_message_costs_the_connection_alone, test_fuzzed_messages,
-              test_client_that_does_not_read, test_socket_mode, test_seedctl, test_top, test_snapshot,
+    tap.main([test_codes, test_huge_message_costs_the_connection_alone, test_fuzzed_messages, test_fuzzed_files,
+              test_client_that_does_not_read, test_socket_mode, test_seedctl, test_completion, test_top, test_snapshot,
               test_invalid_file_leaves_the_graph, test_changes_are_taken_over,
               test_invalid_file_at_start_waits_for_a_better_one])

@@ -10,12 +10,9 @@ import time
 
 import zmq
 
-from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SEEDCTL, SEEDD, Daemon, Subscriber, tap,
-                           wait_for, write)
+from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SANITIZED, SEEDCTL, SEEDD, Daemon, Subscriber, rss,
+                           tap, wait_for, write)
 from harness import random_model
-
-with open(SEEDD, "rb") as program:
-    SANITIZED = b"__asan_init" in program.read()  # what is freed stays in a quarantine then
 
 
 class Key:
@@ -110,11 +107,6 @@ def clips(folder, *names):
 
 def live(name):
     return LIVE.format(name=name, pattern="ball", drop="false")
-
-
-def rss(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # ---- results ----

@@ -15,7 +15,7 @@ import zmq
 
 import prometheus
 from prometheus import one, pick
-from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SEEDD, Daemon, Subscriber, assert_adds_up,
+from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SEEDD, Daemon, Subscriber, assert_adds_up, rss,
                            tap, wait_for, write)
 from harness import SOURCE, random_model
 
@@ -225,11 +225,6 @@ def test_a_busy_address_is_said(folder):
         assert done.returncode == 1 and address in done.stderr, done
 
 
-def rss(daemon):
-    with open(f"/proc/{daemon.process.pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * 4096
-
-
 def flood(daemon, first, chunk, limit):
     """What is taken of an endless request before the daemon hangs up."""
     with socket.create_connection((daemon.http[0], int(daemon.http[1])), timeout=LIMIT) as peer:
@@ -253,7 +248,7 @@ def test_only_what_is_meant(folder):
         assert get(daemon, "/metrics", "GET", b"x" * 100)[0] == 413
         status, text, answer = get(daemon, "/metrics", "HEAD")
         assert status == 200 and text == "" and int(answer.getheader("Content-Length")) > 100
-        before = rss(daemon)
+        before = rss(daemon.process.pid)
         limit = 64 << 20
         body = flood(daemon, b"GET /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
                      b"10000\r\n" + b"x" * 0x10000 + b"\r\n", limit)
@@ -261,7 +256,7 @@ def test_only_what_is_meant(folder):
         line = flood(daemon, b"GET /", b"x" * 65536, limit)
         print(f"# taken of an endless body {body}, header {head}, line {line}")
         assert max(body, head, line) < limit
-        assert rss(daemon) - before < 24 << 20, (before, rss(daemon))
+        assert rss(daemon.process.pid) - before < 24 << 20, (before, rss(daemon.process.pid))
         assert get(daemon, "/healthz")[0] == 200
         daemon.stop()
 

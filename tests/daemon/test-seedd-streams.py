@@ -146,6 +146,74 @@ def test_snapshot_and_dot(folder):
         daemon.stop()
 
 
+# ---- another process ----
+
+def changes(daemon):
+    return {c["stream"]: (c["change"], c["state"]) for c in daemon.graph("two")["changed_streams"]}
+
+
+def flows(daemon, *names):
+    """All of these, and no other."""
+    wait_for(lambda: set(s := streams(daemon)) == set(names) and all(
+        s[n]["state"] == "up" and s[n]["frames"] > 5 for n in names), f"frames of {names}")
+    assert_adds_up(daemon.ask("stats", "two"))
+
+
+def test_changes_outlive_the_process(folder):
+    uri = "file://" + CLIP
+    with two(folder) as daemon:
+        daemon.ctl("stream", "add", "two", "third", uri, "loop=true", "max-fps=10")
+        daemon.ctl("stream", "add", "two", "brief", uri)
+        daemon.ctl("stream", "remove", "two", "brief")  # and is forgotten
+        daemon.ctl("stream", "remove", "two", "other")
+        flows(daemon, "one", "third")
+        crash(daemon, "two")
+        flows(daemon, "one", "third")
+        assert changes(daemon) == {"third": ("added", "done"), "other": ("removed", "done")}
+        # one of the file that is another now
+        daemon.ctl("stream", "add", "two", "other", uri, "loop=true", "max-fps=5")
+        daemon.ctl("restart", "two")
+        flows(daemon, "one", "other", "third")
+        assert changes(daemon) == {"third": ("added", "done"), "other": ("replaced", "done")}
+        # another file: what it says of a stream counts, what it does not know stays
+        changed = TWO.format(clip=CLIP).replace("max-fps: 20", "max-fps: 15")
+        pid = daemon.graph("two")["pid"]
+        daemon.write("two", changed)
+        wait_for(lambda: (g := daemon.graph("two"))["state"] == "running" and g["pid"] != pid, "the new file")
+        flows(daemon, "one", "other", "third")
+        assert changes(daemon) == {"third": ("added", "done")}
+        # an end by order is an end
+        daemon.ctl("stop", "two")
+        daemon.ctl("start", "two")
+        flows(daemon, "one", "other")
+        assert not changes(daemon)
+        daemon.stop()
+
+
+def test_what_cannot_be_done_again(folder):
+    """The file has no such node any more: that is tried for a while, told, and can be forgotten."""
+    with two(folder) as daemon:
+        subscriber = Subscriber(daemon.results, b"two/-/event/seedd/")
+        daemon.ctl("stream", "add", "two", "third", "file://" + CLIP, "loop=true")
+        pid = daemon.graph("two")["pid"]
+        daemon.write("two", TWO.format(clip=CLIP).replace("  frames: { s", "  pictures: { s")
+                     .replace("from: frames", "from: pictures"))
+        wait_for(lambda: (g := daemon.graph("two"))["state"] == "running" and g["pid"] != pid, "the new file")
+        wait_for(lambda: "was added by order, is not so yet" in daemon.ctl("status", "two").stdout, "pending")
+        wait_for(lambda: changes(daemon) == {"third": ("added", "lost")}, "it is given up")
+        (change,) = daemon.graph("two")["changed_streams"]
+        assert "no node" in change["reason"], change
+        lost = wait_for(lambda: [m[1]["data"] for m in list(subscriber.messages)
+                                 if m[1]["data"]["event"] == "stream-lost"], "an event")
+        assert lost[0]["stream"] == "third" and "no node" in lost[0]["reason"], lost
+        assert set(streams(daemon)) == {"one", "other"}
+        daemon.ctl("stream", "remove", "two", "third")
+        assert not changes(daemon)
+        assert "nobody" in daemon.ctl("stream", "remove", "two", "nobody", expect=1).stderr
+        subscriber.finish()
+        daemon.stop()
+
+
 # ---- the last good file ----
 
 def live(name, pattern="ball"):
@@ -221,5 +289,6 @@ def test_relative_paths_of_the_copy(folder):
 
 if __name__ == "__main__":
     tap.main([test_streams_come_and_go, test_refusals_change_nothing, test_streams_that_are_down_are_seen,
-              test_snapshot_and_dot, test_crash_while_the_file_is_invalid,
+              test_snapshot_and_dot, test_changes_outlive_the_process, test_what_cannot_be_done_again,
+              test_crash_while_the_file_is_invalid,
               test_relative_paths_of_the_copy])

@@ -14,11 +14,10 @@ SERVER = os.path.join(BUILD, "tests", "elements", "decode", "rtsp-server")
 
 
 class Camera:
-    """A real RTSP server on loopback that plays a clip's pictures (raw, I420) over and over."""
+    """A real RTSP server on loopback, of what a launch line gives."""
 
-    def __init__(self, pictures, width, height, fps):
-        self.launch = (f"( multifilesrc location={pictures} loop=true ! rawvideoparse format=i420 width={width} "
-                       f"height={height} framerate={fps}/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )")
+    def __init__(self, source):
+        self.launch = f"( {source} ! jpegenc ! rtpjpegpay name=pay0 pt=26 )"
         self.port, self.process = "0", None
         self.start()
 

@@ -68,7 +68,10 @@ def start_cameras(folder, speed):
     if not os.path.exists(SERVER):
         return [], [f'uri: "file://{CLIP}", loop: true'] * 4
     pictures = make_pictures(folder + "/pictures.i420")
-    cameras = [Camera(pictures, WIDTH, HEIGHT, int(CLIP_FPS * speed)) for _ in range(4)]
+    # its pictures over and over
+    source = (f"multifilesrc location={pictures} loop=true ! rawvideoparse format=i420 width={WIDTH} "
+              f"height={HEIGHT} framerate={int(CLIP_FPS * speed)}/1")
+    cameras = [Camera(source) for _ in range(4)]
     return cameras, [f'uri: "{c.uri()}", retry-min-ms: 100, retry-max-ms: 500' for c in cameras]
 
 

@@ -6,9 +6,10 @@ import sys
 import xml.dom.minidom
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rtsp  # pylint: disable=wrong-import-position
 import soak  # pylint: disable=wrong-import-position
 from plot import plot, ticks  # pylint: disable=wrong-import-position
-from seedd_harness import BUILD, tap  # pylint: disable=wrong-import-position
+from seedd_harness import BUILD, SANITIZED, tap  # pylint: disable=wrong-import-position
 from watcher import RISE_BYTES, WARM_UP, Life  # pylint: disable=wrong-import-position
 
 
@@ -18,6 +19,16 @@ def test_everything_adds_up(_folder):
     assert len(report["faults"]) >= 7 and report["ledger_checks"] > 3 and report["scrapes"] > 1
     for name in ("memory", "latency", "drops"):
         xml.dom.minidom.parse(f"{BUILD}/soak/{name}.svg")
+
+
+def test_a_camera_comes_back(folder):
+    """./dev soak rtsp in short; the machine may be busy, so it has as long again."""
+    if not rtsp.is_there():
+        raise tap.Skip("built without libgstrtspserver-1.0")
+    wrong, backs = rtsp.run(folder, 4, 1, limit=2 * rtsp.LIMIT_S)
+    assert not wrong and len(backs) == 4, wrong
+    flat, grown = [(1 << 20, 10, 5)] * 9, [((1 + i) << 23, 10 + i, 5 + i) for i in range(9)]
+    assert not rtsp.judge([1], {"x": flat}, 3) and len(rtsp.judge([1, 4], {"x": grown}, 3)) == (3 if SANITIZED else 4)
 
 
 def test_the_judge_sees_what_grows(_folder):
@@ -38,4 +49,4 @@ def test_plots_are_svg(folder):
 
 
 if __name__ == "__main__":
-    tap.main([test_the_judge_sees_what_grows, test_plots_are_svg, test_everything_adds_up])
+    tap.main([test_the_judge_sees_what_grows, test_a_camera_comes_back, test_plots_are_svg, test_everything_adds_up])

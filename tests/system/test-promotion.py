@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A learner that is killed at any moment goes on as if it had not been; what serves is only ever
 replaced by what scores no worse; a serving process takes up what a learning one promotes."""
+import errno
 import hashlib
 import os
 import random
@@ -11,11 +12,12 @@ import signal
 import subprocess
 import time
 
-from harness import (IMAGES, LIMIT, MEDIA, SEED_RUN, Run, Subscriber, assert_ledger_adds_up, of_kind,
+from harness import (BUILD, IMAGES, LIMIT, MEDIA, SEED_RUN, Run, Subscriber, assert_ledger_adds_up, of_kind,
                      random_model, seed_run, tap, write)
 
 STEPS = 64
-KILLS = 20
+KILLS = int(os.environ.get("SEED_KILLS", "20"))
+IO_ERRORS = os.path.join(BUILD, "tests", "tools", "io-errors.so")
 EVERY = 4
 
 SOURCES = {
@@ -234,6 +236,51 @@ def test_full_disk(folder):
     assert not os.path.exists(os.path.join(folder, "out", ".generation"))
 
 
+def broken_disk(folder, call, number):
+    """One call fails with one error at every checkpoint: the last good one survives, learning goes on, one
+    alarm is published, and checkpoints go on when the disk is well again."""
+    path, control = graph(folder), os.path.join(folder, "errors")
+    clear(folder)
+    out = os.path.join(folder, "out")
+    endpoint = "ipc://" + os.path.join(folder, f"{call}{number}.ipc")
+    subscriber = Subscriber(endpoint)
+    if os.path.exists(control):
+        os.unlink(control)
+    learner = subprocess.Popen(
+        [SEED_RUN, path, "--quiet", "--set", "endpoint=" + endpoint, "--set", "steps=0", "--set", "every=2",
+         "--set", "promote=always", "--drain", "120"], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "LD_PRELOAD": IO_ERRORS, "SEED_IO_ERRORS": control})
+    last = lambda: max(losses(list(subscriber.messages)))
+    after = lambda step: wait_for(subscriber, "train", lambda m: m["data"]["step"] > step)
+    try:
+        wait_for(subscriber, "event", lambda m: m["data"]["event"] == "promoted")
+        write(control + ".new", f"{call} {number} {out}\n")
+        os.rename(control + ".new", control)
+        alarm = wait_for(subscriber, "event", lambda m: m["data"]["event"] == "alarm")
+        assert os.strerror(number) in alarm["data"]["reason"], alarm
+        kept = served(folder)
+        after(last() + 6)
+        assert served(folder) == kept and learner.poll() is None
+        subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True, cwd=os.path.join(out, kept))
+        os.unlink(control)
+        step = last()
+        wait_for(subscriber, "event", lambda m: m["data"]["event"] == "promoted" and m["data"]["step"] > step)
+    finally:
+        learner.send_signal(signal.SIGTERM)
+        _, errors = learner.communicate(timeout=LIMIT)
+    assert learner.returncode == 0, errors
+    assert len(events(subscriber.finish(), "alarm")) == 1, errors
+    print(f"# {call}: {os.strerror(number)}: kept {kept}")
+
+
+def test_broken_disk(folder):
+    with open(SEED_RUN, "rb") as program:
+        if b"__asan_init" in program.read():
+            raise tap.Skip("a sanitizer must be loaded before anything else")
+    for call, number in (("write", errno.ENOSPC), ("write", errno.EIO), ("fsync", errno.EIO), ("rename", errno.EIO)):
+        broken_disk(folder, call, number)
+
+
 if __name__ == "__main__":
     tap.main([test_killed_and_resumed_learns_the_same, test_killed_on_a_video, test_worse_is_not_promoted,
-              test_full_disk, test_another_process_takes_it_up])
+              test_full_disk, test_broken_disk, test_another_process_takes_it_up])
