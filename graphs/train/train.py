@@ -53,9 +53,9 @@ OTHERS = {
     "concat": ("concat", {}),
     "labels-only": ("labels", {}),
     "anchors-only": ("anchors", {"image-size": 64}),
-    "max-min-queue": ("mini", {"objective": "distil", "w-feat": 0}),
+    "max-min-queue": ("mini", {"w-feat": 0}),
     "max-min-anchors": fusion("max-min", objective="distil+anchors"),
-    "all": ("mini", {}),
+    "all": ("mini", {"objective": "distil+anchors"}),
 }
 
 
