@@ -11,13 +11,17 @@ The page's prose is written by hand; what stands between <!-- NAME --> and <!-- 
 import json
 import math
 import pathlib
+import os
 import re
 import statistics
 import struct
+import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
+BUILD = pathlib.Path(os.environ.get("SEED_BUILD", HERE.parent.parent / "build")) / "daemon"
 COLUMNS = (  # what the tables show: heading, file of seedctl eval, metric
     ("kNN CIFAR-10", "knn-cifar10", "top1"),
     ("kNN Caltech", "knn-caltech101", "top1"),
@@ -104,15 +108,39 @@ def spectra(path):
     return found
 
 
+def flat(metrics, prefix=""):
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (int, float)):
+            yield prefix + name, value
+
+
+def draw(name, log):
+    """The curves of a run, every tenth message of it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as thin:
+        thin.writelines(log.read_text(encoding="utf-8").splitlines(keepends=True)[::10])
+        thin.flush()
+        subprocess.run([BUILD / "seedctl", "plot", thin.name, "-o", DOCS / f"results-{name}.svg", "--smooth", "10"],
+                       check=True, stdout=subprocess.DEVNULL)
+
+
 def collect(out):
     figures, runs = {}, {}
     for file in sorted((out / "figures").glob("*.json")):
         name, task = file.name[:-len(".json")].split(".")
         report = json.loads(file.read_text(encoding="utf-8"))
-        figures.setdefault(name, {})[task] = {k: v for k, v in report["metrics"].items() if isinstance(v, (int, float))}
+        figures.setdefault(name, {})[task] = dict(flat(report["metrics"]))
     for file in sorted((out / "runs").glob("*.jsonl")):
         if file.with_suffix(".json").exists():
             runs[file.stem] = run_of(file)
+    for name in MODELS:
+        if name in runs:
+            draw(name, out / "runs" / f"{name}.jsonl")
+    if (out / "models" / "anchors").exists():
+        subprocess.run([BUILD / "seedctl", "eval", "anchors", out / "models" / "anchors", out / "sets" / "images.tar",
+                        "--limit", "3000", "--sheet", DOCS / "results-anchors.png", "--json"], check=True,
+                       stdout=subprocess.DEVNULL)
     result = {"figures": figures, "runs": runs}
     if (out / "models" / "whitening.safetensors").exists():
         result["whitening"] = spectra(out / "models" / "whitening.safetensors")
@@ -195,6 +223,29 @@ def whitening_table(data):
     return "\n".join(lines)
 
 
+def anchors_table(data):
+    figures = data["figures"].get("anchors", {})
+    lines = ["| photos | anchor and class, NMI | classes permuted | anchor and position, NMI | purity | permuted | in use |",
+             "|---|---|---|---|---|---|---|"]
+    for task, name in (("anchors-caltech101", "Caltech-101"), ("anchors-clothing10", "Clothing")):
+        f = figures.get(task)
+        if f:
+            lines.append(f"| {name} | {f['class.nmi']:.3f} | {f['class_permuted.nmi']:.3f} ± {f['class_permuted.nmi_deviation']:.3f} "
+                         f"| {f['position.nmi']:.3f} | {100 * f['purity']:.1f} % | {100 * f['purity_permuted']:.1f} % "
+                         f"| {f['in_use']:.0f} of 256 |")
+    return "\n".join(lines)
+
+
+def cuts_table(data):
+    lines = ["| model | cuts | found | wrong | precision | recall |", "|---|---|---|---|---|---|"]
+    for name in MODELS:
+        f = data["figures"].get(name, {}).get("cuts-clips")
+        if f:
+            lines.append(f"| `{name}` | {f['cuts']} | {f['matched']} | {f['spurious']} | {100 * f['precision']:.0f} % "
+                         f"| {100 * f['recall']:.0f} % |")
+    return "\n".join(lines)
+
+
 def aims_table(data):
     figures = data["figures"]
     lines = ["| aim | came out | |", "|---|---|---|"]
@@ -233,7 +284,7 @@ def aims_table(data):
 
 
 PARTS = {"models": models_table, "compared": compared_table, "runs": runs_table, "shares": shares_table,
-         "whitening": whitening_table, "aims": aims_table}
+         "whitening": whitening_table, "anchors": anchors_table, "cuts": cuts_table, "aims": aims_table}
 
 
 def render(page, data):

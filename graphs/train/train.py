@@ -133,6 +133,11 @@ class Lab:
         if name == "captions":
             yield "retrieval-openclipart", ["retrieval", "openclipart/test.tsv", "--captions", "openclipart/test.tsv",
                                             "--text-model", str(self.text_model())]
+        if name == "anchors":
+            for source in ("caltech101", "clothing10"):
+                yield f"anchors-{source}", ["anchors", f"{source}/train"]
+        if name in ("anchors", "mini"):
+            yield "cuts-clips", ["cuts", "video/clips.tsv"]
         yield "duplicates-faces", ["duplicates", "neardup_faces/test"]
 
     def measure(self, name):
