@@ -47,6 +47,21 @@ CARDS = {
 }
 
 
+INDEX = """# Small models
+
+Written by `graphs/train/ship.py`. Each folder has the weights in float16 as transformers reads a ViT, its heads, and a card
+that says what it was learned from, how, and how well. Any of them is a teacher (`stage: teacher`) or, with its heads, a student
+(`stage: student`). The graph `demo.yaml` uses all four.
+
+| | |
+|---|---|
+{rows}
+
+`whitening.safetensors` is the whitening of the three teachers in the order `labels`, `captions`, `anchors`, fitted on 4096 of the
+images that `mini` learned from: a fusion of these teachers starts without calibration.
+"""
+
+
 def seed_of(graph):
     for line in (HERE.parent / f"train-{graph}.yaml").read_text(encoding="utf-8").splitlines():
         if line.startswith("  seed: "):
@@ -67,10 +82,23 @@ def card_of(name, results):
         "limits": LIMITS, "figures": figures}
 
 
+def fit_whitening(out, models):
+    """Of the teachers as they are shipped: a whitening belongs to one set of weights."""
+    whitening = models / "whitening.safetensors"
+    whitening.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="seed-") as folder:
+        given = {"sets": out / "sets", "models": models, "whitening": whitening, "checkpoint": f"{folder}/student",
+                 "steps": 1, "endpoint": f"ipc://{folder}/results"}
+        command = [BUILD / "seed-run", "--quiet", HERE.parent / "train-fusion.yaml"]
+        for key, value in given.items():
+            command += ["--set", f"{key}={value}"]
+        subprocess.run(command, check=True)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    out, models = pathlib.Path(sys.argv[1]), HERE.parent / "models"
+    out, models = pathlib.Path(sys.argv[1]).resolve(), HERE.parent / "models"
     results = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
     for name in CARDS:
         target = models / name
@@ -82,7 +110,9 @@ def main():
             card.flush()
             subprocess.run([BUILD / "seedctl", "model", "export", out / "models" / name, target, "--dtype", "float16",
                             "--card", card.name], check=True)
-    shutil.copy(out / "models" / "whitening.safetensors", models / "whitening.safetensors")
+    fit_whitening(out, models)
+    (models / "README.md").write_text(INDEX.format(rows="\n".join(
+        f"| `{name}` | {card['summary']} |" for name, card in CARDS.items())), encoding="utf-8")
     size = sum(file.stat().st_size for file in models.rglob("*") if file.is_file())
     print(f"{size / (1 << 20):.1f} MiB in {models.relative_to(ROOT)}")
     if size > LIMIT:
