@@ -13,6 +13,10 @@
 #include "publish/endpoint.h"
 
 #define QUEUE_IN 8 /* messages of a peer that wait to be read */
+/* Replies queued for a peer. libzmq learns of those that were read by halves of this, so a peer
+ * that reads, and has as many requests unanswered as it may, needs twice that; and some to spare.
+ */
+#define QUEUE_OUT (3 * SEEDD_CONTROL_MAX_CALLS)
 #define LINGER_MS 200
 #define HANDSHAKE_MS 10000
 #define MAX_CONNECTIONS 64u /* of the tcp socket, in handshake or beyond */
@@ -91,7 +95,7 @@ set_options (void *socket, const char *endpoint)
   const struct {
     int option, value;
   } options[] = {
-    { ZMQ_SNDHWM, SEEDD_CONTROL_MAX_CALLS },
+    { ZMQ_SNDHWM, QUEUE_OUT },
     { ZMQ_RCVHWM, QUEUE_IN },
     { ZMQ_LINGER, LINGER_MS },
     { ZMQ_ROUTER_MANDATORY, 1 }, /* a reply nobody takes is an error, so that it can be counted */

@@ -17,7 +17,7 @@ typedef struct _SeeddControl SeeddControl;
 typedef struct _SeeddCall SeeddCall;
 
 #define SEEDD_CONTROL_MAX_MESSAGE (4u * 1024 * 1024)
-#define SEEDD_CONTROL_MAX_CALLS 32u /* unanswered, of one peer; also replies queued for it */
+#define SEEDD_CONTROL_MAX_CALLS 32u /* unanswered, of one peer */
 #define SEEDD_CONTROL_MAX_ALL 1024u /* unanswered, of all */
 
 /** Takes @call and answers it once, now or later. @request lives until the function returns. */
