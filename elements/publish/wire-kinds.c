@@ -65,7 +65,10 @@ static const Kind kinds[] = {
 };
 
 static const char *const events[] = { "scene-cut", "novelty", "near-duplicate", "stream-up",
-  "stream-down", "promoted", "rolled-back", "alarm", NULL };
+  "stream-down", "promoted", "rolled-back", "alarm",
+  /* the daemon's, of a graph */
+  "started", "stopped", "crashed", "backing-off", "finished", "invalid", "last-good", "reloaded",
+  "reload-refused", "stream-lost", NULL };
 
 const char *const *
 seed_kind_events (void)
@@ -264,8 +267,7 @@ describe_type (KeyType type)
   static const char *const texts[] = { "a string", "an integer from 0", "a number", "a boolean",
     "an object", "a list of objects with label, and score and name where known",
     "a list of objects with id and score", "a list of objects with start_ns, end_ns and score",
-    ("one of scene-cut, novelty, near-duplicate, stream-up, stream-down, promoted, rolled-back, "
-     "alarm") };
+    "the name of an event, see the schema" };
 
   return texts[type];
 }
