@@ -36,7 +36,7 @@ COLUMNS = (  # what the tables show: heading, file of seedctl eval, metric
 TEACHERS = ("labels", "captions", "anchors")
 MODELS = {
     "labels": "teacher `labels`", "captions": "teacher `captions`", "anchors": "teacher `anchors`",
-    "mini": "student `mini` (all, shipped)",
+    "mini-first": "student, first pass", "mini": "student `mini`",
 }
 COMPARED = {
     "labels-only": "labels alone, no teacher", "anchors-only": "anchors alone, no teacher",
@@ -134,7 +134,7 @@ def collect(out):
     for file in sorted((out / "runs").glob("*.jsonl")):
         if file.with_suffix(".json").exists():
             runs[file.stem] = run_of(file)
-    for name in MODELS:
+    for name in (*TEACHERS, "mini-first", "mini"):
         if name in runs:
             draw(name, out / "runs" / f"{name}.jsonl")
     if (out / "models" / "anchors").exists():
@@ -198,7 +198,7 @@ def compared_table(data):
 def runs_table(data):
     lines = ["| run | steps | images a second | what the loss was at the end |", "|---|---|---|---|"]
     for name, run in data["runs"].items():
-        if name in (*TEACHERS, "mini") or name.endswith("-seed11"):
+        if name in (*TEACHERS, "mini-first", "mini") or name.endswith("-seed11"):
             losses = ", ".join(f"{k} {v:.3f}" for k, v in run["loss"].items() if k != "total" and v is not None)
             lines.append(f"| `{name}` | {run['steps']} x {run['batch']} | {run['images_per_s']:.0f} | {losses} |")
     return "\n".join(lines)
@@ -207,7 +207,7 @@ def runs_table(data):
 def shares_table(data):
     lines = ["| run | wins of positive pairs: " + ", ".join(TEACHERS) + " | wins of negative pairs | masked |", "|---|---|---|---|"]
     for name, run in data["runs"].items():
-        if "fusion" not in run or not (name == "mini" or name.endswith("-seed11")):
+        if "fusion" not in run or not (name in ("mini-first", "mini") or name.endswith("-seed11")):
             continue
         won = [" / ".join(f"{100 * (run['fusion'].get(t, {}).get(kind) or 0):.0f} %" for t in TEACHERS)
                for kind in ("diagonal", "off_diagonal")]

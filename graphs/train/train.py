@@ -32,7 +32,8 @@ TEACHERS = {
     "anchors": ("anchors", {}),
     "captions": ("captions", {}),
 }
-STUDENT = {"mini": ("mini", {})}
+# in two passes: the second starts from what the first left, with half its rate
+STUDENT = {"mini-first": ("mini", {"seed": 4}), "mini": ("mini", {"model": "{models}/mini-first", "lr": 0.0005, "seed": 5})}
 
 
 def fusion(strategy, **more):
@@ -104,7 +105,7 @@ class Lab:
                  "models": self.out / "models", "whitening": self.out / "models" / "whitening.safetensors"}
         if graph == "captions":
             given["text-model"] = self.text_model()
-        given.update(parameters)
+        given.update({key: str(value).replace("{models}", str(self.out / "models")) for key, value in parameters.items()})
         given.update(self.given)
         command = [BUILD / "seed-run", HERE.parent / f"train-{graph}.yaml", "--stats", f"{run}.json.part"]
         for key, value in given.items():

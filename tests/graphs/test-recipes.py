@@ -75,7 +75,7 @@ def test_from_sets_to_figures(folder):
     make_data(data)
     small = ("steps=3", "batch=16", "calibration=48", "classes=8", "image-size=32")
     sets = [part for value in small for part in ("--set", value)]
-    run(os.path.join(TRAIN, "train.py"), data, out, *sets, "labels", "anchors", "captions", "mini")
+    run(os.path.join(TRAIN, "train.py"), data, out, *sets, "labels", "anchors", "captions", "mini-first", "mini")
     for name in ("labels", "anchors", "captions", "mini"):
         stats = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
         assert stats["stages"], name
