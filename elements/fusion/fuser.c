@@ -78,15 +78,29 @@ check_folder (const char *path, GError **error)
 }
 
 static gboolean
-load_or_begin (SeedFuser *fuser, const SeedWhiteningTeacher *teachers, GError **error)
+load (SeedFuser *fuser, const SeedWhiteningTeacher *teachers, double floor, GError **error)
 {
-  if (fuser->path && g_file_test (fuser->path, G_FILE_TEST_EXISTS)) {
-    fuser->whitening = seed_whitening_load (fuser->path, teachers, fuser->n_teachers, error);
+  fuser->whitening = seed_whitening_load (fuser->path, teachers, fuser->n_teachers, error);
+  if (!fuser->whitening || seed_whitening_floor (fuser->whitening) == floor)
     return fuser->whitening != NULL;
-  }
+  g_set_error (error, SEED_ERROR, SEED_ERROR_MISMATCH,
+      "%s: was fitted with an eigenvalue-floor of %g, not %g; remove the file to calibrate anew, "
+      "or "
+      "set the floor to that",
+      fuser->path, seed_whitening_floor (fuser->whitening), floor);
+  return FALSE;
+}
+
+static gboolean
+load_or_begin (SeedFuser *fuser, const SeedWhiteningTeacher *teachers, double floor, GError **error)
+{
+  if (fuser->path && g_file_test (fuser->path, G_FILE_TEST_EXISTS))
+    return load (fuser, teachers, floor, error);
   if (fuser->path && !check_folder (fuser->path, error))
     return FALSE;
   fuser->fit = seed_whitening_fit_new (teachers, fuser->n_teachers, error);
+  if (fuser->fit)
+    seed_whitening_fit_set_floor (fuser->fit, floor);
   return fuser->fit != NULL;
 }
 
@@ -108,7 +122,10 @@ seed_fuser_new (const SeedFuserOptions *options, const SeedWhiteningTeacher *tea
   fuser->calibration = options->calibration;
   fuser->views = views;
   fuser->n_teachers = n_teachers;
-  if (!load_or_begin (fuser, teachers, error))
+  if (!load_or_begin (fuser, teachers,
+          options->eigenvalue_floor > 0 ? options->eigenvalue_floor
+                                        : SEED_WHITENING_EIGENVALUE_FLOOR,
+          error))
     return NULL;
   for (guint t = 0; t < n_teachers; t++)
     fuser->dims[t] = teachers[t].dim;

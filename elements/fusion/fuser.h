@@ -13,6 +13,7 @@ typedef struct _SeedFuser SeedFuser;
 typedef struct {
   const char *strategy;       /* a name of seed_fusion_strategy_names */
   guint calibration;          /* frames, SEED_WHITENING_MIN_SAMPLES or more */
+  double eigenvalue_floor;    /* of the whitening; 0: the usual one */
   const char *whitening;      /* file, or NULL: loaded when it exists, else written once fitted */
   gint64 duplicate_window_ns; /* see SeedFusionParams */
   double duplicate_cosine;

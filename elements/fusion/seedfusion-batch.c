@@ -76,6 +76,7 @@ make_fuser (SeedFusion *self, const SeedFeaturesInfo *infos, guint n, GError **e
   options = (SeedFuserOptions){
     .strategy = self->made_strategy,
     .calibration = self->calibration,
+    .eigenvalue_floor = self->eigenvalue_floor,
     .whitening = self->made_whitening,
     .duplicate_window_ns = (gint64) self->duplicate_window_ms * GST_MSECOND,
     .duplicate_cosine = self->duplicate_cosine,

@@ -71,6 +71,7 @@ struct _SeedFusion {
   /* properties, under the object lock */
   char *strategy, *whitening;
   guint calibration, duplicate_window_ms;
+  double eigenvalue_floor;
   double duplicate_cosine;
   guint64 seed;
 };

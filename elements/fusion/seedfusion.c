@@ -45,6 +45,7 @@ enum {
   PROP_0,
   PROP_STRATEGY,
   PROP_CALIBRATION,
+  PROP_EIGENVALUE_FLOOR,
   PROP_WHITENING,
   PROP_DUPLICATE_WINDOW_MS,
   PROP_DUPLICATE_COSINE,
@@ -98,6 +99,11 @@ install_properties (GObjectClass *object_class)
           "Frames the whitening is fitted on before there is any target; several times the width "
           "of the widest summary is wise, 10000 (the default) suits every teacher",
           SEED_WHITENING_MIN_SAMPLES, G_MAXUINT, DEFAULT_CALIBRATION, flags));
+  g_object_class_install_property (object_class, PROP_EIGENVALUE_FLOOR,
+      g_param_spec_double ("eigenvalue-floor", "Eigenvalue floor",
+          "Share of the largest eigenvalue that the whitening takes none smaller than: directions "
+          "in which a teacher says less are taken for noise and not blown up",
+          1e-9, 1.0, SEED_WHITENING_EIGENVALUE_FLOOR, flags));
   g_object_class_install_property (object_class, PROP_WHITENING,
       g_param_spec_string ("whitening", "Whitening file",
           "Safetensors file of the fitted whitening: loaded when it exists at the start (then "
@@ -171,6 +177,7 @@ seed_fusion_init (SeedFusion *self)
   self->ledger = seed_ledger_new ();
   self->strategy = g_strdup (DEFAULT_STRATEGY);
   self->calibration = DEFAULT_CALIBRATION;
+  self->eigenvalue_floor = SEED_WHITENING_EIGENVALUE_FLOOR;
   self->duplicate_window_ms = DEFAULT_DUPLICATE_WINDOW_MS;
   self->duplicate_cosine = DEFAULT_DUPLICATE_COSINE;
 }
@@ -203,6 +210,9 @@ seed_fusion_set_property (GObject *object, guint id, const GValue *value, GParam
     break;
   case PROP_CALIBRATION:
     self->calibration = g_value_get_uint (value);
+    break;
+  case PROP_EIGENVALUE_FLOOR:
+    self->eigenvalue_floor = g_value_get_double (value);
     break;
   case PROP_WHITENING:
     g_free (self->whitening);
@@ -269,6 +279,9 @@ seed_fusion_get_property (GObject *object, guint id, GValue *value, GParamSpec *
     break;
   case PROP_CALIBRATION:
     g_value_set_uint (value, self->calibration);
+    break;
+  case PROP_EIGENVALUE_FLOOR:
+    g_value_set_double (value, self->eigenvalue_floor);
     break;
   case PROP_WHITENING:
     g_value_set_string (value, self->whitening);

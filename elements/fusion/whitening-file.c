@@ -64,11 +64,14 @@ static GHashTable *
 metadata_of (const SeedWhitening *whitening)
 {
   GHashTable *metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  char floor[G_ASCII_DTOSTR_BUF_SIZE];
 
   g_hash_table_insert (metadata, g_strdup ("format"), g_strdup (FORMAT));
   g_hash_table_insert (metadata, g_strdup ("version"), g_strdup (VERSION));
   g_hash_table_insert (
       metadata, g_strdup ("samples"), g_strdup_printf ("%" G_GUINT64_FORMAT, whitening->n_samples));
+  g_hash_table_insert (metadata, g_strdup ("floor"),
+      g_strdup (g_ascii_dtostr (floor, sizeof floor, whitening->floor)));
   g_hash_table_insert (
       metadata, g_strdup ("teachers"), g_strdup_printf ("%u", whitening->n_teachers));
   for (guint t = 0; t < whitening->n_teachers; t++) {
@@ -147,6 +150,23 @@ check_metadata (const SeedSafetensors *st, const char *path, const SeedWhitening
   g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT,
       "%s: metadata \"samples\" is \"%s\", expected a number from %u", path,
       samples ? samples : "(missing)", SEED_WHITENING_MIN_SAMPLES);
+  return FALSE;
+}
+
+static gboolean
+read_floor (const SeedSafetensors *st, const char *path, double *floor, GError **error)
+{
+  const char *text = seed_safetensors_metadata (st, "floor");
+  char *end;
+
+  *floor = SEED_WHITENING_EIGENVALUE_FLOOR;
+  if (!text)
+    return TRUE;
+  *floor = g_ascii_strtod (text, &end);
+  if (*text && !*end && *floor > 0 && *floor <= 1)
+    return TRUE;
+  g_set_error (error, SEED_ERROR, SEED_ERROR_FORMAT,
+      "%s: metadata \"floor\" is \"%s\", expected a number above 0, up to 1", path, text);
   return FALSE;
 }
 
@@ -247,15 +267,17 @@ seed_whitening_load (
   g_autoptr (SeedSafetensors) st = NULL;
   g_autoptr (SeedWhitening) whitening = NULL;
   guint64 n_samples;
+  double floor;
 
   if (!seed_whitening_check_teachers (teachers, n_teachers, error))
     return NULL;
   st = seed_safetensors_open (path, error);
   if (!st || !check_metadata (st, path, teachers, n_teachers, &n_samples, error) ||
-      !check_names (st, path, n_teachers, error))
+      !read_floor (st, path, &floor, error) || !check_names (st, path, n_teachers, error))
     return NULL;
 
   whitening = seed_whitening_alloc (teachers, n_teachers, n_samples);
+  whitening->floor = floor;
   for (guint t = 0; t < n_teachers; t++) {
     if (!read_width (st, path, whitening, t, error))
       return NULL;

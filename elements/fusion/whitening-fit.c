@@ -35,6 +35,7 @@ typedef struct {
 struct _SeedWhiteningFit {
   guint n_teachers;
   guint64 n_samples;
+  double floor;
   FitTeacher teachers[];
 };
 
@@ -48,6 +49,7 @@ seed_whitening_fit_new (const SeedWhiteningTeacher *teachers, guint n_teachers, 
   seed_whitening_serial_blas ();
   fit = g_malloc0 (sizeof (SeedWhiteningFit) + n_teachers * sizeof (FitTeacher));
   fit->n_teachers = n_teachers;
+  fit->floor = SEED_WHITENING_EIGENVALUE_FLOOR;
   for (guint t = 0; t < n_teachers; t++) {
     FitTeacher *f = &fit->teachers[t];
     gsize d = teachers[t].dim;
@@ -81,6 +83,14 @@ seed_whitening_fit_free (SeedWhiteningFit *fit)
     g_free (f->rows);
   }
   g_free (fit);
+}
+
+void
+seed_whitening_fit_set_floor (SeedWhiteningFit *fit, double floor)
+{
+  g_return_if_fail (floor > 0 && floor <= 1);
+
+  fit->floor = floor;
 }
 
 guint64
@@ -252,8 +262,7 @@ whiten_teacher (const SeedWhiteningFit *fit, guint t, SeedWhitening *whitening, 
   for (gsize r = 0; r < w->width; r++) {
     const double *vector = vectors + (d - 1 - r) * d;
     double value = values[d - 1 - r];
-    double scale =
-        sign_of (vector, d) / sqrt (MAX (value, SEED_WHITENING_EIGENVALUE_FLOOR * largest));
+    double scale = sign_of (vector, d) / sqrt (MAX (value, fit->floor * largest));
 
     w->eigenvalues[r] = (float) value;
     for (gsize i = 0; i < d; i++) {
@@ -346,6 +355,7 @@ seed_whitening_fit_finish (const SeedWhiteningFit *fit, GError **error)
   for (guint t = 0; t < fit->n_teachers; t++)
     teachers[t] = fit->teachers[t].info;
   whitening = seed_whitening_alloc (teachers, fit->n_teachers, fit->n_samples);
+  whitening->floor = fit->floor;
   for (guint t = 0; ok && t < fit->n_teachers; t++)
     ok = whiten_teacher (fit, t, whitening, &projections[t], error);
   for (guint t = 1; ok && t < fit->n_teachers; t++)

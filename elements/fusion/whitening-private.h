@@ -16,6 +16,7 @@ struct _SeedWhitening {
   gatomicrefcount ref_count;
   guint n_teachers;
   guint64 n_samples;
+  double floor;
   char *digest;
   WhitenedTeacher teachers[];
 };

@@ -48,6 +48,7 @@ seed_whitening_alloc (const SeedWhiteningTeacher *teachers, guint n_teachers, gu
   g_atomic_ref_count_init (&whitening->ref_count);
   whitening->n_teachers = n_teachers;
   whitening->n_samples = n_samples;
+  whitening->floor = SEED_WHITENING_EIGENVALUE_FLOOR;
   for (guint t = 0; t < n_teachers; t++) {
     WhitenedTeacher *teacher = &whitening->teachers[t];
 
@@ -138,6 +139,12 @@ guint64
 seed_whitening_n_samples (const SeedWhitening *whitening)
 {
   return whitening->n_samples;
+}
+
+double
+seed_whitening_floor (const SeedWhitening *whitening)
+{
+  return whitening->floor;
 }
 
 const char *

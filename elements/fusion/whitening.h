@@ -9,7 +9,7 @@
  *     x^ = x / |x|,   y = L^(-1/2) U^T (x^ - mu),   y^ = y / |y|
  *
  * mu and the covariance of x^ are accumulated in double over calibration samples; U holds the k
- * leading eigenvectors, L their eigenvalues, none taken smaller than 1e-5 of the largest;
+ * leading eigenvectors, L their eigenvalues, none taken smaller than a floor, 1e-5 of the largest;
  * k = min(512, D, usable rank). An eigenvector's sign is such that its entry of largest magnitude
  * is positive (the first of equals), so that one set of samples gives one result.
  *
@@ -47,6 +47,8 @@ const SeedWhiteningTeacher *seed_whitening_teacher (const SeedWhitening *whiteni
 guint seed_whitening_width (const SeedWhitening *whitening, guint teacher);
 /* Samples (frames times views) it was fitted on. */
 guint64 seed_whitening_n_samples (const SeedWhitening *whitening);
+/* The floor of its eigenvalues, as a share of the largest. */
+double seed_whitening_floor (const SeedWhitening *whitening);
 /* SHA-256 of all numbers in it, hex: names the whitened spaces. The same after save and load. */
 const char *seed_whitening_digest (const SeedWhitening *whitening);
 
@@ -69,6 +71,8 @@ typedef struct _SeedWhiteningFit SeedWhiteningFit;
 /* SEED_ERROR_LIMIT for too many teachers or too wide a summary. */
 SeedWhiteningFit *
 seed_whitening_fit_new (const SeedWhiteningTeacher *teachers, guint n_teachers, GError **error);
+/* Another floor than SEED_WHITENING_EIGENVALUE_FLOOR, above 0 to 1: what is below it is noise. */
+void seed_whitening_fit_set_floor (SeedWhiteningFit *fit, double floor);
 void seed_whitening_fit_free (SeedWhiteningFit *fit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedWhiteningFit, seed_whitening_fit_free)
 
@@ -89,10 +93,10 @@ SeedWhitening *seed_whitening_fit_finish (const SeedWhiteningFit *fit, GError **
 
 /*
  * One safetensors file for all teachers, replaced atomically. Metadata: format "seed-whitening",
- * version "1", samples, teachers (their count), teacher.T.name, teacher.T.space. Tensors, float32:
- * teacher.T.mean [D], teacher.T.eigenvalues [k] (as fitted, before the floor),
- * teacher.T.projection [k, D] (L^(-1/2) U^T) and, of all but the first, teacher.T.alignment
- * [k, k of the first].
+ * version "1", samples, floor (1e-5 when missing), teachers (their count), teacher.T.name,
+ * teacher.T.space. Tensors, float32: teacher.T.mean [D], teacher.T.eigenvalues [k] (as fitted,
+ * before the floor), teacher.T.projection [k, D] (L^(-1/2) U^T) and, of all but the first,
+ * teacher.T.alignment [k, k of the first].
  */
 gboolean seed_whitening_save (const SeedWhitening *whitening, const char *path, GError **error);
 

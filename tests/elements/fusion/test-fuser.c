@@ -190,8 +190,49 @@ test_file_is_written_then_loaded (void)
   g_assert_cmpuint (seed_fuser_n_calibrated (second), ==, 0);
   g_assert_cmpstr (seed_whitening_digest (seed_fuser_get_whitening (first)), ==,
       seed_whitening_digest (seed_fuser_get_whitening (second)));
+  options.eigenvalue_floor = 0.01;
+  assert_refused (&options, VIEWS, SEED_ERROR_MISMATCH, "eigenvalue-floor of 1e-05, not 0.01");
   g_unlink (path);
   g_rmdir (folder);
+}
+
+/* |unit (x) - unit (y)|^2 */
+static double
+distance (const float *x, const float *y, guint n, gboolean unit)
+{
+  double xx = 0, yy = 0, sum = 0;
+
+  for (guint i = 0; i < n; i++) {
+    xx += (double) x[i] * x[i];
+    yy += (double) y[i] * y[i];
+  }
+  for (guint i = 0; i < n; i++)
+    sum += pow (x[i] / (unit ? sqrt (xx) : 1) - y[i] / (unit ? sqrt (yy) : 1), 2);
+  return sum;
+}
+
+/* With all eigenvalues taken for the largest nothing is blown up: distances of unit summaries grow
+ * by one factor. */
+static void
+test_floor (void)
+{
+  SeedFuserOptions options = defaults;
+  g_autoptr (SeedFuser) fuser = NULL;
+  SeedWhitening *whitening;
+  gsize n;
+  g_autofree float *a = fixture ("a.batch", &n);
+  float scratch[3 * DIM_A], y[3 * DIM_A];
+  double factor;
+
+  options.eigenvalue_floor = 1;
+  fuser = calibrated (&options, 60);
+  whitening = seed_fuser_get_whitening (fuser);
+  g_assert_cmpfloat (seed_whitening_floor (whitening), ==, 1);
+  g_assert_cmpuint (seed_whitening_width (whitening, 0), ==, DIM_A);
+  g_assert_true (seed_whitening_project (whitening, 0, a, 3, scratch, y, NULL));
+  factor = distance (y, y + DIM_A, DIM_A, FALSE) / distance (a, a + DIM_A, DIM_A, TRUE);
+  g_assert_cmpfloat_with_epsilon (distance (y, y + 2 * DIM_A, DIM_A, FALSE),
+      factor * distance (a, a + 2 * DIM_A, DIM_A, TRUE), 1e-4 * factor);
 }
 
 int
@@ -204,5 +245,6 @@ main (int argc, char **argv)
   g_test_add_func ("/fuser/refused", test_refused_options);
   g_test_add_func ("/fuser/bad-numbers", test_names_the_teacher_of_bad_numbers);
   g_test_add_func ("/fuser/file", test_file_is_written_then_loaded);
+  g_test_add_func ("/fuser/floor", test_floor);
   return g_test_run ();
 }

@@ -34,6 +34,7 @@ set_up (File *file, gconstpointer unused)
   x = mixture_observe (&a, z, 50);
   y = mixture_observe (&b, z, 50);
   g_assert_true (seed_whitening_fit_add (fit, (const float *const[]){ x, y }, 50, NULL));
+  seed_whitening_fit_set_floor (fit, 0.03125);
   file->whitening = seed_whitening_fit_finish (fit, NULL);
   file->folder = g_dir_make_tmp ("seed-whitening-XXXXXX", NULL);
   file->path = g_build_filename (file->folder, "w.safetensors", NULL);
@@ -64,6 +65,7 @@ test_bits_survive (File *file, gconstpointer unused)
   g_assert_no_error (error);
   g_assert_cmpuint (seed_whitening_n_teachers (loaded), ==, 2);
   g_assert_cmpuint (seed_whitening_n_samples (loaded), ==, 50);
+  g_assert_cmpfloat (seed_whitening_floor (loaded), ==, 0.03125);
   g_assert_cmpstr (seed_whitening_digest (loaded), ==, seed_whitening_digest (file->whitening));
   for (guint t = 0; t < 2; t++) {
     gsize n = seed_whitening_width (loaded, t) * sizeof (float);
