@@ -43,6 +43,7 @@ COMPARED = {
     "single-labels": "teacher `labels` alone", "single-captions": "teacher `captions` alone",
     "single-anchors": "teacher `anchors` alone", "mean": "mean", "max-mean": "max-mean", "random": "random",
     "min-max": "min-max (control)", "concat": "concat", "max-min": "**max-min**",
+    "max-min-floor": "max-min, floor 0.01",
     "max-min-queue": "max-min + SEED queue", "max-min-anchors": "max-min + anchors", "all": "all",
 }
 

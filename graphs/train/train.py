@@ -21,7 +21,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("SEED_BUILD", HERE.parent.parent / "build")) / "daemon"
-STEPS = 300  # of every run that is compared
+STEPS = 250  # of every run that is compared
 SEEDS = (11, 12, 13)
 LAMBDA = "0.003"  # of the linear probe: smaller penalties gain a point or two and take minutes
 LIMIT = "10000"  # images of a set that figures are taken from
@@ -40,6 +40,7 @@ def fusion(strategy, **more):
     return "fusion", {"strategy": strategy, **more}
 
 
+FLOOR = {"eigenvalue-floor": 0.01, "whitening": "{models}/whitening-floor.safetensors"}
 COMPARED = {
     "max-min": fusion("max-min"),
     "mean": fusion("mean"),
@@ -50,7 +51,7 @@ OTHERS = {
     "random": fusion("random"),
     "single-captions": fusion("single:captions"),
     "single-anchors": fusion("single:anchors"),
-    "min-max": fusion("min-max"),
+    "max-min-floor": fusion("max-min", **FLOOR),
     "concat": ("concat", {}),
     "labels-only": ("labels", {}),
     "anchors-only": ("anchors", {"image-size": 64}),
