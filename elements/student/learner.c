@@ -3,8 +3,8 @@
 
 #include <seed/error.h>
 
+#include "student/caption-term.h"
 #include "student/classify.h"
-#include "student/contrast.h"
 #include "student/learner.h"
 #include "student/similarity.h"
 
@@ -25,15 +25,7 @@ struct _SeedLearner {
   SeedLayer label_head;
   real *logits, *d_logits; /* [2b, classes] */
 
-  SeedLayer text_head;
-  gsize caption_scale; /* offset */
-  guint *captioned;    /* [b]: items with a caption */
-  gboolean *same;      /* [m, m] */
-  real *texts;         /* [m, text_dim] */
-  real *text_z, *text_norms, *d_text_z;
-  real *image_z, *d_image_z; /* [m, 2, E] */
-  real *contrast_scratch;
-
+  SeedCaptionTerm *captions;
   SeedAnchorTerm *anchors;
 };
 
@@ -161,24 +153,6 @@ make_labels (SeedLearner *learner, const SeedParams *params)
   learner->d_logits = seed_reals_new (size);
 }
 
-static void
-make_captions (SeedLearner *learner, const SeedParams *params)
-{
-  gsize n = learner->max_items, e = learner->config.shape.embed_dim;
-
-  learner->text_head = seed_layer_find (params, "text_head");
-  learner->caption_scale = seed_params_lookup (params, "captions.scale")->offset;
-  learner->captioned = g_new0 (guint, n);
-  learner->same = g_new0 (gboolean, n * n);
-  learner->texts = seed_reals_new (n * learner->config.text_dim);
-  learner->text_z = seed_reals_new (n * e);
-  learner->text_norms = seed_reals_new (n);
-  learner->d_text_z = seed_reals_new (n * e);
-  learner->image_z = seed_reals_new (SEED_VIEWS * n * e);
-  learner->d_image_z = seed_reals_new (SEED_VIEWS * n * e);
-  learner->contrast_scratch = seed_reals_new (seed_contrast_scratch_size ((guint) n));
-}
-
 SeedLearner *
 seed_learner_new (const SeedLearnerConfig *config, const SeedParams *params,
     const SeedDistilTeacher *teachers, guint n_teachers, const SeedEmbedQueue *queues,
@@ -211,7 +185,7 @@ seed_learner_new (const SeedLearnerConfig *config, const SeedParams *params,
   if (config->objective & SEED_OBJECTIVE_LABELS)
     make_labels (learner, params);
   if (config->objective & SEED_OBJECTIVE_CAPTIONS)
-    make_captions (learner, params);
+    learner->captions = seed_caption_term_new (params, max_items, backend);
   return g_steal_pointer (&learner);
 }
 
@@ -222,6 +196,7 @@ seed_learner_free (SeedLearner *learner)
     return;
   seed_student_free (learner->student);
   seed_anchor_term_free (learner->anchors);
+  seed_caption_term_free (learner->captions);
   for (guint t = 0; t < learner->n_teachers; t++) {
     seed_distil_free (learner->distil[t]);
     g_free (learner->losses[t]);
@@ -234,16 +209,7 @@ seed_learner_free (SeedLearner *learner)
   g_aligned_free (learner->d_tokens);
   g_aligned_free (learner->logits);
   g_aligned_free (learner->d_logits);
-  g_aligned_free (learner->texts);
-  g_aligned_free (learner->text_z);
-  g_aligned_free (learner->text_norms);
-  g_aligned_free (learner->d_text_z);
-  g_aligned_free (learner->image_z);
-  g_aligned_free (learner->d_image_z);
-  g_aligned_free (learner->contrast_scratch);
   g_free (learner->similarity_scratch);
-  g_free (learner->captioned);
-  g_free (learner->same);
   g_free (learner);
 }
 
@@ -262,9 +228,8 @@ seed_learner_memory_bytes (const SeedLearner *learner)
     reals += 2 * rows * learner->n_words * learner->config.shape.vit.dim;
   if (learner->logits)
     reals += 2 * rows * learner->config.n_classes;
-  if (learner->texts)
-    reals += items * (learner->config.text_dim + 2 * e + 1) + 2 * rows * e +
-             seed_contrast_scratch_size (learner->max_items);
+  if (learner->captions)
+    bytes += seed_caption_term_memory_bytes (learner->captions);
   for (guint t = 0; t < learner->n_teachers; t++)
     bytes += seed_distil_memory_bytes (learner->distil[t]);
   return bytes + reals * sizeof (real);
@@ -426,78 +391,23 @@ label_term (Pass *pass)
       learner->d_logits, rows, learner->d_features, e, pass->grads);
 }
 
-/* Items with a caption, side by side; which pairs have the same. Returns their number. */
-static guint
-gather_captions (Pass *pass)
-{
-  SeedLearner *learner = pass->learner;
-  const SeedLearnerBatch *batch = pass->batch;
-  gsize width = learner->config.text_dim, e = learner->config.shape.embed_dim;
-  guint m = 0;
-
-  for (guint i = 0; i < batch->b; i++) {
-    if (batch->has_caption && !batch->has_caption[i])
-      continue;
-    memcpy (learner->texts + m * width, batch->captions + i * width, width * sizeof (real));
-    memcpy (learner->image_z + SEED_VIEWS * m * e, pass->z + SEED_VIEWS * i * e,
-        SEED_VIEWS * e * sizeof (real));
-    learner->captioned[m++] = i;
-  }
-  for (guint i = 0; i < m; i++)
-    for (guint j = 0; j < m; j++)
-      learner->same[i * m + j] =
-          i != j && memcmp (learner->texts + i * width, learner->texts + j * width,
-                        width * sizeof (real)) == 0;
-  return m;
-}
-
-static void
-captions_backward (Pass *pass, guint m, double d_scale)
-{
-  SeedLearner *learner = pass->learner;
-  guint e = learner->config.shape.embed_dim;
-
-  pass->grads[learner->caption_scale] += (real) d_scale;
-  seed_unit_rows_backward (learner->text_z, learner->text_norms, m, e, learner->d_text_z);
-  seed_linear_backward (&learner->layers, &learner->text_head, pass->values, learner->texts,
-      learner->config.text_dim, learner->d_text_z, m, NULL, 0, pass->grads);
-  for (guint i = 0; i < m; i++)
-    learner->layers.kernels->add (learner->d_image_z + SEED_VIEWS * (gsize) i * e,
-        SEED_VIEWS * (gsize) e,
-        learner->d_embedding + SEED_VIEWS * (gsize) learner->captioned[i] * e);
-}
-
 static void
 caption_term (Pass *pass)
 {
   SeedLearner *learner = pass->learner;
-  guint e = learner->config.shape.embed_dim, m;
-  double weight = learner->config.w_captions / SEED_VIEWS, d_scale = 0, loss = 0, log_scale;
+  SeedLearnerReport *report = pass->report;
+  const SeedCaptionTermBatch batch = { pass->batch->b, pass->z, pass->batch->captions,
+    pass->batch->has_caption };
+  double weight = learner->config.w_captions;
 
-  if (!pass->batch->captions || !learner->texts)
+  if (!batch.captions || !learner->captions)
     return;
-  m = gather_captions (pass);
-  pass->report->n_captioned = m;
-  if (m < 2)
+  report->captions = seed_caption_term_loss (learner->captions, pass->values, &batch, weight,
+      &report->n_captioned, &report->caption_scale, pass->grads, learner->d_embedding);
+  if (isnan (report->captions))
     return;
-  seed_linear_forward (&learner->layers, &learner->text_head, pass->values, learner->texts,
-      learner->config.text_dim, m, learner->text_z);
-  seed_unit_rows (learner->text_z, m, e, learner->text_norms);
-  memset (learner->d_text_z, 0, (gsize) m * e * sizeof (real));
-  memset (learner->d_image_z, 0, SEED_VIEWS * (gsize) m * e * sizeof (real));
-  log_scale = pass->values[learner->caption_scale];
-  for (guint v = 0; v < SEED_VIEWS; v++)
-    loss += seed_contrast_loss (learner->image_z + v * (gsize) e, SEED_VIEWS * (gsize) e,
-                learner->text_z, learner->same, m, e, log_scale, weight,
-                pass->grads ? learner->d_image_z + v * (gsize) e : NULL, learner->d_text_z,
-                &d_scale, learner->contrast_scratch) /
-            SEED_VIEWS;
-  pass->report->captions = loss;
-  pass->report->caption_scale = exp (log_scale);
-  pass->report->total += learner->config.w_captions * loss;
+  report->total += weight * report->captions;
   pass->learned = TRUE;
-  if (pass->grads)
-    captions_backward (pass, m, d_scale);
 }
 
 /* Passes of its own: straight into the gradients of the parameters. */
