@@ -6,8 +6,6 @@
 
 #include "test-frames.h"
 
-static const SeedAugmentLimits limits = SEED_AUGMENT_DEFAULT_LIMITS;
-
 /* --- fits and words ----------------------------------------------------------------------------
  */
 
@@ -264,6 +262,7 @@ posix_memalign (void **memory, size_t align, size_t size)
 static void
 cut_random_views (SeedCutter *cutter, const SeedFrame *frame, guint64 number, guint8 *words)
 {
+  static const SeedAugmentLimits limits = SEED_AUGMENT_DEFAULT_LIMITS;
   SeedBox region = { 0, 0, frame->width, frame->height };
   SeedAugment augments[2];
   SeedCut cuts[2];
