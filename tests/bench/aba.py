@@ -47,7 +47,7 @@ nodes:
   a:      {{ stage: teacher, from: views, model: "{teachers[0]}" }}
   b:      {{ stage: teacher, from: views, model: "{teachers[1]}" }}
   fused:  {{ stage: fusion, from: [a, b], whitening: "{whitening}", calibration: {calibration}, duplicate-window-ms: 0 }}
-  learn:  {{ stage: student, mode: train, from: views, target: fused, size: mini, image-size: 64, promote: always, {learn} }}
+  learn:  {{ stage: student, mode: train, from: views, target: fused, size: mini, image-size: 64, promote: {promote}, precision: {precision}, {learn} }}
 {more}  out:    {{ stage: publish, from: [{results}], endpoint: "${{endpoint}}", wait-subscribers: 1 }}
 """
 SERVE = """  words:  { stage: patchify, from: frames }
@@ -143,12 +143,12 @@ class Bench:
 
     def graph(self, stream, clip, learn, mix="", options="", serve=False):
         text = GRAPH.format(
-            stream=stream, clip=clip, options=options, learn=learn, batch=self.args.batch,
+            stream=stream, clip=clip, options=options, learn=learn, batch=self.args.batch, precision=self.args.precision,
             teachers=[os.path.abspath(t) for t in self.teachers],
             whitening=os.path.join(self.folder, "whitening.safetensors"), calibration=self.calibration(),
             mix=f"  mix:    {{ stage: replay, from: frames, {mix} }}\n" if mix else "",
             source="mix" if mix else "frames", more=SERVE if serve else "",
-            results="serve, learn" if serve else "learn")
+            results="serve, learn" if serve else "learn", promote="auto" if serve else "always")
         return harness.write(os.path.join(self.folder, "graph.yaml"), text)
 
     def run(self, graph, seed):
@@ -190,6 +190,7 @@ class Variant:
         self.log, self.rows, self.parts, self.memory = [], [], [], None
         self.shown = dict.fromkeys("ab", 0)
         self.note("-", 0)
+        print(f"  {self.name}: before: agreement on A {self.rows[0]['a']:.3f}, on B {self.rows[0]['b']:.3f}", flush=True)
 
     def note(self, after, step):
         self.rows.append({"after": after, "step": step, **self.bench.ask(self.checkpoint if step else None)})
@@ -200,8 +201,11 @@ class Variant:
                           take(bench.clips[stream][0], self.shown[stream], n_live, args.shuffled))
         self.shown[stream] += n_live
         learn = f'checkpoint: "{self.checkpoint}", checkpoint-every: 0, keep: 0, lr: {args.lr}'
+        # A resumed learner passes over what it has seen of a stream, unless that is all there is: with replay parts are
+        # equally long and start over, and without they are streams of their own, since nothing is remembered of them.
+        name = stream if self.mix else f"{stream}-{len(self.parts)}"
         before = len(self.log)
-        reports, stats = bench.run(bench.graph(stream, clip, learn, self.mix), args.seed)
+        reports, stats = bench.run(bench.graph(name, clip, learn, self.mix), args.seed)
         self.log += reports
         self.parts.append(len(self.log) - before)
         for stage in stats["stages"]:
@@ -336,11 +340,12 @@ def measure_memory(bench, args):
     third = len(samples) // 3
     medians = [statistics.median(k for _, k in samples[i * third:(i + 1) * third]) for i in range(3)]
     result = {"minutes": args.minutes, "samples": len(samples), "steps": trains[-1]["step"],
-              "first_kib": samples[0][1], "last_kib": samples[-1][1], "median_kib_of_thirds": medians,
+              "first_kib": samples[0][1], "last_kib": samples[-1][1],
+              "least_kib": min(k for _, k in samples), "most_kib": max(k for _, k in samples), "median_kib_of_thirds": medians,
               "slope_kib_per_minute": slope(samples), "memory": memory}
     print(f"{len(samples)} samples in {args.minutes} min after {args.settle} s: {trains[-1]['step']} steps, "
           f"{memory['live']} frames live and {memory['replayed']} replayed, {memory['held']} held; VmRSS "
-          f"{samples[0][1]} KiB first, {samples[-1][1]} KiB last, medians of thirds {medians} KiB: "
+          f"{result['least_kib']} to {result['most_kib']} KiB, medians of thirds {medians} KiB: "
           f"{result['slope_kib_per_minute']:+.0f} KiB/min")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
@@ -358,6 +363,7 @@ def main():
     parser.add_argument("--points", type=int, default=2, help="parts of a phase, with a probe after each (default 2)")
     parser.add_argument("--batch", type=int, default=16, help="frames (default 16)")
     parser.add_argument("--lr", type=float, default=5e-4, help="learning rate (default 0.0005)")
+    parser.add_argument("--precision", default="float32", help="to learn in: float32 (default) or bfloat16")
     parser.add_argument("--capacity", type=int, default=2048, help="of the memory, frames (default 2048)")
     parser.add_argument("--live-share", type=float, default=0.5, help="of a batch (default 0.5)")
     parser.add_argument("--likeness", type=float, default=0.98, help="above which frames are duplicates (default 0.98)")
