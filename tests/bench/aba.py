@@ -276,10 +276,8 @@ def compare(bench, args):
     print(f"ratio of what is forgotten of A: {ratio if ratio is None else round(ratio, 3)}")
     if args.svg:
         draw(bench, variants, args.svg)
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"bench": "aba", "options": vars(args), "memory": replay.memory, "ratio": ratio, **results,
-                       "probes": {v.name: v.rows for v in variants}}, file, indent=1)
+    write_json(args, {"bench": "aba", "options": vars(args), "memory": replay.memory, "ratio": ratio, **results,
+                      "probes": {v.name: v.rows for v in variants}})
     return judge(with_replay, without, ratio, args)
 
 
@@ -328,29 +326,38 @@ def measure_memory(bench, args):
     n = round(args.steps * args.batch * args.live_share)
     clip = write_clip(os.path.join(bench.folder, "aba.avi"),
                       [f for s in "aba" for f in take(bench.clips[s][0], 0, n, args.shuffled)])
-    learn = f'checkpoint: "{bench.folder}/long", checkpoint-every: 100, keep: 0, lr: {args.lr}'
+    learn = f'checkpoint: "{bench.folder}/long", checkpoint-every: {args.checkpoint_every}, keep: 0, lr: {args.lr}'
     graph = bench.graph("camera", clip, learn, bench.memory("long-spool"), ", loop: true", serve=True)
     run = harness.Run(bench.folder, graph, "--seed", str(args.seed), *bench.threads())
     samples = watch(run.process, 60 * args.minutes, args.settle)
+    result = report_memory(samples, harness.of_kind(list(run.subscriber.messages), "train"), args)
     run.process.terminate()
     run.finish()
     harness.assert_ledger_adds_up(run.stats)
-    trains = [m[1]["data"] for m in harness.of_kind(run.messages, "train")]
     memory = next(s["stats"] for s in run.stats["stages"] if s["name"] == "mix")
-    third = len(samples) // 3
-    medians = [statistics.median(k for _, k in samples[i * third:(i + 1) * third]) for i in range(3)]
-    result = {"minutes": args.minutes, "samples": len(samples), "steps": trains[-1]["step"],
-              "first_kib": samples[0][1], "last_kib": samples[-1][1],
-              "least_kib": min(k for _, k in samples), "most_kib": max(k for _, k in samples), "median_kib_of_thirds": medians,
-              "slope_kib_per_minute": slope(samples), "memory": memory}
-    print(f"{len(samples)} samples in {args.minutes} min after {args.settle} s: {trains[-1]['step']} steps, "
-          f"{memory['live']} frames live and {memory['replayed']} replayed, {memory['held']} held; VmRSS "
-          f"{result['least_kib']} to {result['most_kib']} KiB, medians of thirds {medians} KiB: "
-          f"{result['slope_kib_per_minute']:+.0f} KiB/min")
+    print(f"{memory['live']} frames live and {memory['replayed']} replayed, {memory['held']} held")
+    write_json(args, {**result, "memory": memory})
+    return []
+
+
+def report_memory(samples, trains, args):
+    """Told, and written, before the run is asked to end: on a busy machine that may fail."""
+    steps, third, kib = trains[-1][1]["data"]["step"], len(samples) // 3, [k for _, k in samples]
+    medians = [statistics.median(kib[i * third:(i + 1) * third]) for i in range(3)]
+    result = {"bench": "aba-memory", "options": vars(args), "steps": steps, "checkpoints": steps // args.checkpoint_every,
+              "least_kib": min(kib), "most_kib": max(kib), "median_kib_of_thirds": medians,
+              "slope_kib_per_minute": slope(samples), "kib": samples}
+    print(f"{len(samples)} samples in {args.minutes} min after {args.settle} s: {steps} steps, {result['checkpoints']} "
+          f"checkpoints; VmRSS {min(kib)} to {max(kib)} KiB, medians of thirds {medians} KiB: "
+          f"{result['slope_kib_per_minute']:+.0f} KiB/min", flush=True)
+    write_json(args, result)
+    return result
+
+
+def write_json(args, results):
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"bench": "aba-memory", "options": vars(args), **result, "kib": samples}, file, indent=1)
-    return []
+            json.dump(results, file, indent=1)
 
 
 def main():
@@ -376,6 +383,7 @@ def main():
     parser.add_argument("--svg", help="also draw agreement over the steps")
     parser.add_argument("--minutes", type=float, default=0, help="measure memory for so long instead")
     parser.add_argument("--settle", type=float, default=60, help="seconds before memory is measured (default 60)")
+    parser.add_argument("--checkpoint-every", type=int, default=20, help="steps, with --minutes (default 20)")
     args = parser.parse_args()
     if min(args.steps // max(args.points, 1), args.points, args.batch // 2) < 1 or not 0 < args.live_share <= 1:
         parser.error("--steps, --points, --batch and --live-share leave nothing to learn")
