@@ -12,9 +12,9 @@ echo "Running graphs/demo.yaml; results are published on $endpoint (try: seedctl
 "$build/daemon/seed-run" graphs/demo.yaml --quiet --seed 1 --stats "$work/stats.json" \
   --set endpoint="$endpoint" --set wait-subscribers=1 &
 run=$!
-python3 graphs/demo-show.py "$endpoint" &
+/usr/bin/python3 graphs/demo-show.py "$endpoint" &
 show=$!
 wait "$run"
 kill -INT "$show" # the run is over and has sent all it had
 wait "$show"
-python3 graphs/demo-show.py --ledger "$work/stats.json"
+/usr/bin/python3 graphs/demo-show.py --ledger "$work/stats.json"

@@ -13,6 +13,13 @@ seed_event_new (const char *event, const char *stream, const char *reason)
           id, "time-ns", G_TYPE_INT64, seed_realtime_ns (), NULL));
 }
 
+void
+seed_event_set_frame (GstEvent *event, guint64 frame, double score)
+{
+  gst_structure_set (gst_event_writable_structure (event), "frame", G_TYPE_UINT64, frame, "score",
+      G_TYPE_DOUBLE, score, NULL);
+}
+
 gboolean
 seed_event_parse (GstEvent *event, SeedEvent *parsed)
 {
@@ -23,6 +30,8 @@ seed_event_parse (GstEvent *event, SeedEvent *parsed)
   parsed->event = gst_structure_get_string (s, "event");
   parsed->stream = gst_structure_get_string (s, "stream");
   parsed->reason = gst_structure_get_string (s, "reason");
+  if (!gst_structure_get_uint64 (s, "frame", &parsed->frame))
+    parsed->frame = GST_BUFFER_OFFSET_NONE;
   return parsed->event && parsed->stream && parsed->reason &&
          gst_structure_get_uint64 (s, "id", &parsed->id) &&
          gst_structure_get_int64 (s, "time-ns", &parsed->time_ns);

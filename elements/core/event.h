@@ -18,10 +18,14 @@ typedef struct {
   const char *reason; /* one line for a person, or "" */
   guint64 id;         /* unique in the process */
   gint64 time_ns;     /* realtime */
+  guint64 frame;      /* of the stream, that it is about; GST_BUFFER_OFFSET_NONE: of none */
 } SeedEvent;
 
 /* A new event with the next id and the current time. */
 GstEvent *seed_event_new (const char *event, const char *stream, const char *reason);
+
+/* What it is about: a frame of its stream, and how much of it there is. */
+void seed_event_set_frame (GstEvent *event, guint64 frame, double score);
 
 /* FALSE when @event is something else. Strings live as long as @event. */
 gboolean seed_event_parse (GstEvent *event, SeedEvent *parsed);

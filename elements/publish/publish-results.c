@@ -436,7 +436,7 @@ add_detail (GQuark id, const GValue *value, gpointer user_data)
   JsonObject *data = user_data;
 
   if (json_object_has_member (data, name) || g_str_equal (name, "stream") ||
-      g_str_equal (name, "time-ns"))
+      g_str_equal (name, "frame") || g_str_equal (name, "time-ns"))
     return TRUE;
   if (G_VALUE_HOLDS_STRING (value) && g_value_get_string (value))
     json_object_set_string_member (data, name, g_value_get_string (value));
@@ -468,6 +468,7 @@ seed_publish_event (SeedPublish *self, SeedPublishPad *pad, GstEvent *event)
   seed_publish_pad_init_result (pad, &result);
   result.kind = "event";
   result.stream = parsed.stream;
+  result.frame = parsed.frame == GST_BUFFER_OFFSET_NONE ? SEED_RESULT_NONE : parsed.frame;
   result.capture_ns = parsed.time_ns > 0 ? (guint64) parsed.time_ns : SEED_RESULT_NONE;
   result.data = data;
   send_result (self, &result, &status);

@@ -109,19 +109,24 @@ watch (SeedStudentElement *self, const char *stream)
 }
 
 static void
-tell (SeedStudentElement *self, const char *event, const char *stream, const char *reason)
+tell (SeedStudentElement *self, const char *name, const char *stream, const char *reason,
+    guint64 frame, double score)
 {
-  gst_pad_push_event (self->srcpad, seed_event_new (event, stream, reason));
+  GstEvent *event = seed_event_new (name, stream, reason);
+
+  seed_event_set_frame (event, frame, score);
+  gst_pad_push_event (self->srcpad, event);
 }
 
 static void
 tell_cut (SeedStudentElement *self, const Watched *watched, const char *stream, const SeedCut *cut)
 {
+  guint64 frame = watched->recent[cut->frame % RECENT];
   g_autofree char *reason = g_strdup_printf ("a shot begins with frame %" G_GUINT64_FORMAT
                                              ": %.3f from the frame before, limit %.3f",
-      watched->recent[cut->frame % RECENT], cut->distance, cut->threshold);
+      frame, cut->distance, cut->threshold);
 
-  tell (self, "scene-cut", stream, reason);
+  tell (self, "scene-cut", stream, reason, frame, cut->distance);
   gst_pad_push_event (self->sinkpad, seed_scene_cut_event_new (stream));
 }
 
@@ -165,7 +170,7 @@ look_for_duplicate (SeedStudentElement *self, Watched *watched, const SeedStream
                                                " is like frame %" G_GUINT64_FORMAT ": cosine %.3f",
         who->frame, of, cosine);
 
-    tell (self, "near-duplicate", who->stream, reason);
+    tell (self, "near-duplicate", who->stream, reason, who->frame, cosine);
   }
   watched->repeats = duplicate;
   watched->repeated = of;

@@ -76,7 +76,7 @@ def card_of(name, results):
                for metric, value in sorted(metrics.items()) if metric in ("top1", "map", "recall@1")}
     return {
         "name": f"seed-{name}", "license": LICENSE, "summary": card["summary"], "data": card["data"],
-        "recipe": f"graphs/train-{card['graph']}.yaml: {card.get("passes", "")}{run['steps']} steps of {run['batch']} images of two views, "
+        "recipe": f"graphs/train-{card['graph']}.yaml: {card.get('passes', '')}{run['steps']} steps of {run['batch']} images of two views, "
                   f"AdamW, {run['images_per_s']:.0f} images a second. docs/results.md has the whole table.",
         "command": "graphs/train/train.py DATA OUT " + {"mini": "mini-first mini"}.get(name, name),
         "seed": {"mini": 5}.get(name) or seed_of(card["graph"]),

@@ -93,8 +93,16 @@ find_event (GstHarness *h, const char *name)
 
     if (GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM &&
         gst_structure_has_name (s, "seed-event") &&
-        g_str_equal (gst_structure_get_string (s, "event"), name))
-      return g_strdup (gst_structure_get_string (s, "reason"));
+        g_str_equal (gst_structure_get_string (s, "event"), name)) {
+      g_autofree char *frame = NULL;
+      SeedEvent parsed;
+
+      g_assert_true (seed_event_parse (event, &parsed));
+      frame = g_strdup_printf ("frame %" G_GUINT64_FORMAT, parsed.frame);
+      if (!g_str_equal (name, "alarm")) /* of no frame */
+        g_assert_nonnull (strstr (parsed.reason, frame));
+      return g_strdup (parsed.reason);
+    }
     gst_clear_event (&event);
   }
   return NULL;
