@@ -11,6 +11,7 @@
 #include <seed/view-meta.h>
 #include <string.h>
 
+#include "core/event.h"
 #include "remove-tree.h"
 
 enum { BATCH = 16, SIZE = 48, VIEW = 3 * SIZE * SIZE, GRID = 3, BINS = SEED_ANCHORS_META_BINS };
