@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,6 +260,17 @@ start (const SeedRunOptions *options)
   return run_with (options);
 }
 
+/* Models, their copies for who follows and checkpoints are blocks of megabytes that come and go. glibc
+ * would take them from its arenas once it has seen one freed, and a process of months would keep
+ * what lies between; above this size each is a mapping of its own, which is given back. */
+static void
+give_back_large_blocks (void)
+{
+#ifdef M_MMAP_THRESHOLD
+  mallopt (M_MMAP_THRESHOLD, 4 << 20);
+#endif
+}
+
 int
 main (int argc, char **argv)
 {
@@ -266,6 +280,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int status;
 
+  give_back_large_blocks ();
   setlocale (LC_ALL, "");
   g_set_prgname ("seed-run");
   arguments.run.set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);

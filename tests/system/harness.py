@@ -34,6 +34,7 @@ class Subscriber(threading.Thread):
         prepare(self.socket)  # with keys, for one
         self.socket.connect(endpoint)
         self.stopping = threading.Event()
+        self.until_ns = 0  # what is published later is no longer waited for: some graphs never end
         self.start()
 
     def run(self):
@@ -43,11 +44,14 @@ class Subscriber(threading.Thread):
             if poller.poll(100):
                 parts = self.socket.recv_multipart()
                 self.messages.append((parts[0].decode(), json.loads(parts[1]), parts[2:]))
+                if self.stopping.is_set() and self.messages[-1][1]["publish_ns"] > self.until_ns:
+                    break
             elif self.stopping.is_set():
                 break
         self.socket.close(0)
 
     def finish(self):
+        self.until_ns = time.time_ns()
         self.stopping.set()
         self.join()
         return self.messages
