@@ -260,9 +260,9 @@ start (const SeedRunOptions *options)
   return run_with (options);
 }
 
-/* Models, their copies for who follows and checkpoints are blocks of megabytes that come and go. glibc
- * would take them from its arenas once it has seen one freed, and a process of months would keep
- * what lies between; above this size each is a mapping of its own, which is given back. */
+/* Models, their copies for who follows and checkpoints are blocks of megabytes that come and go.
+ * glibc would take them from its arenas once it has seen one freed, and a process of months would
+ * keep what lies between; above this size each is a mapping of its own, which is given back. */
 static void
 give_back_large_blocks (void)
 {
