@@ -247,6 +247,13 @@ def cuts_table(data):
     return "\n".join(lines)
 
 
+def throughput_table(data):
+    lines = ["| recipe | images a second | engine alone | share |", "|---|---|---|---|"]
+    for name, t in data.get("throughput", {}).items():
+        lines.append(f"| `{name}` | {t['images_per_s']:.0f} | {t['engine_images_per_s']:.0f} | {t['share']:.2f} |")
+    return "\n".join(lines)
+
+
 def aims_table(data):
     figures = data["figures"]
     lines = ["| aim | came out | |", "|---|---|---|"]
@@ -285,7 +292,7 @@ def aims_table(data):
 
 
 PARTS = {"models": models_table, "compared": compared_table, "runs": runs_table, "shares": shares_table,
-         "whitening": whitening_table, "anchors": anchors_table, "cuts": cuts_table, "aims": aims_table}
+         "whitening": whitening_table, "anchors": anchors_table, "cuts": cuts_table, "throughput": throughput_table, "aims": aims_table}
 
 
 def render(page, data):
