@@ -8,6 +8,7 @@
 #include "eval/knn.h"
 #include "eval/linear.h"
 #include "eval/retrieval.h"
+#include "nn/layers.h"
 #include "seedctl-eval.h"
 #include "source/imageset.h"
 
@@ -175,18 +176,13 @@ report_recalls (JsonObject *metrics, const char *prefix, const SeedRetrievalResu
 static float *
 map_texts (const SeedctlModel *student, const float *rows, guint n)
 {
-  gsize out = student->dim, in = student->text_dim;
-  const float *weight = student->text_head, *bias = weight + out * in;
-  float *mapped = g_new (float, MAX (1, n * out));
+  const SeedLayer head = {
+    .bias = (gsize) student->dim * student->text_dim, .out = student->dim, .in = student->text_dim
+  };
+  const SeedLayers layers = seed_layers (NULL);
+  float *mapped = g_new (float, MAX (1, (gsize) n * student->dim));
 
-  for (guint i = 0; i < n; i++)
-    for (gsize j = 0; j < out; j++) {
-      double sum = bias[j];
-
-      for (gsize k = 0; k < in; k++)
-        sum += (double) weight[j * in + k] * rows[i * in + k];
-      mapped[i * out + j] = (float) sum;
-    }
+  seed_linear_forward (&layers, &head, student->text_head, rows, head.in, n, mapped);
   return mapped;
 }
 

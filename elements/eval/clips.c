@@ -131,10 +131,7 @@ seed_clips_load (const char *path, GError **error)
 {
   g_autoptr (GBytes) bytes = seed_jsonl_read (path, error);
   gsize length;
-  const char *text;
+  const char *text = bytes ? seed_jsonl_text (bytes, &length) : NULL;
 
-  if (!bytes)
-    return NULL;
-  text = g_bytes_get_data (bytes, &length);
-  return seed_clips_parse (path, text ? text : "", length, error);
+  return text ? seed_clips_parse (path, text, length, error) : NULL;
 }

@@ -215,12 +215,9 @@ seed_grounding_load (const char *path, SeedGroundingSide side, GError **error)
 {
   g_autoptr (GBytes) bytes = seed_jsonl_read (path, error);
   gsize length;
-  const char *text;
+  const char *text = bytes ? seed_jsonl_text (bytes, &length) : NULL;
 
-  if (!bytes)
-    return NULL;
-  text = g_bytes_get_data (bytes, &length);
-  return seed_grounding_parse (path, text ? text : "", length, side, error);
+  return text ? seed_grounding_parse (path, text, length, side, error) : NULL;
 }
 
 void

@@ -63,6 +63,14 @@ seed_jsonl_read (const char *path, GError **error)
   return read_all (unpacked, path, error);
 }
 
+const char *
+seed_jsonl_text (GBytes *bytes, gsize *length)
+{
+  const char *text = g_bytes_get_data (bytes, length);
+
+  return text ? text : "";
+}
+
 static gboolean
 parse_line (const char *label, const char *text, gsize length, guint line, SeedJsonlFunc func,
     gpointer data, GError **error)
@@ -129,12 +137,9 @@ seed_jsonl_load_object (const char *path, GError **error)
 {
   g_autoptr (GBytes) bytes = seed_jsonl_read (path, error);
   gsize length;
-  const char *text;
+  const char *text = bytes ? seed_jsonl_text (bytes, &length) : NULL;
 
-  if (!bytes)
-    return NULL;
-  text = g_bytes_get_data (bytes, &length);
-  return seed_jsonl_parse_object (path, text ? text : "", length, error);
+  return text ? seed_jsonl_parse_object (path, text, length, error) : NULL;
 }
 
 gboolean

@@ -12,6 +12,8 @@
 
 /* The text of @path, unpacked when it is in gzip. SEED_ERROR_IO, _LIMIT, _FORMAT (broken gzip). */
 GBytes *seed_jsonl_read (const char *path, GError **error);
+/* Its characters, of an empty file too; they live as long as @bytes, and no NUL ends them. */
+const char *seed_jsonl_text (GBytes *bytes, gsize *length);
 
 /* @line: from 1. FALSE, with @error set, ends the reading. @object lives for the call. */
 typedef gboolean (*SeedJsonlFunc) (JsonObject *object, guint line, gpointer data, GError **error);

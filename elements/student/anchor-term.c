@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "nn/vit-weights.h"
-
-#define VIEWS 2
+#include "student/student.h"
 
 struct _SeedAnchorTerm {
   SeedVitConfig config;
@@ -108,7 +107,7 @@ take_view (SeedAnchorTerm *term, const guint8 *words, guint b, guint view)
   gsize size = view_size (term);
 
   for (guint i = 0; i < b; i++)
-    memcpy (term->view + i * size, words + (VIEWS * (gsize) i + view) * size, size);
+    memcpy (term->view + i * size, words + (SEED_VIEWS * (gsize) i + view) * size, size);
 }
 
 static void
@@ -116,7 +115,7 @@ draw_queries (SeedAnchorTerm *term, const SeedAnchorTermBatch *batch, guint b)
 {
   for (guint i = 0; i < b; i++) {
     gsize at = (gsize) i * term->n_kept;
-    const SeedAnchorsView *views = batch->views + VIEWS * (gsize) i;
+    const SeedAnchorsView *views = batch->views + SEED_VIEWS * (gsize) i;
 
     seed_anchors_draw_words (batch->draws[i], term->n_words, term->n_kept, SEED_ANCHORS_DROPPED,
         term->kept + at, term->no_position + at);

@@ -4,8 +4,7 @@
 
 #include "student/caption-term.h"
 #include "student/contrast.h"
-
-#define VIEWS 2
+#include "student/student.h"
 
 struct _SeedCaptionTerm {
   SeedLayers layers;
@@ -37,8 +36,8 @@ seed_caption_term_new (const SeedParams *params, guint max_items, const SeedBack
   term->text_z = seed_reals_new (n * e);
   term->text_norms = seed_reals_new (n);
   term->d_text_z = seed_reals_new (n * e);
-  term->image_z = seed_reals_new (VIEWS * n * e);
-  term->d_image_z = seed_reals_new (VIEWS * n * e);
+  term->image_z = seed_reals_new (SEED_VIEWS * n * e);
+  term->d_image_z = seed_reals_new (SEED_VIEWS * n * e);
   term->scratch = seed_reals_new (seed_contrast_scratch_size (max_items));
   return term;
 }
@@ -64,7 +63,7 @@ gsize
 seed_caption_term_memory_bytes (const SeedCaptionTerm *term)
 {
   gsize n = term->max_items, e = term->head.out;
-  gsize reals = n * (term->head.in + 2 * e + 1) + 2 * VIEWS * n * e +
+  gsize reals = n * (term->head.in + 2 * e + 1) + 2 * SEED_VIEWS * n * e +
                 seed_contrast_scratch_size (term->max_items);
 
   return reals * sizeof (real) + n * sizeof (guint) + n * n * sizeof (gboolean);
@@ -81,7 +80,8 @@ gather (SeedCaptionTerm *term, const SeedCaptionTermBatch *batch)
     if (batch->has_caption && !batch->has_caption[i])
       continue;
     memcpy (term->texts + m * width, batch->captions + i * width, width * sizeof (real));
-    memcpy (term->image_z + VIEWS * m * e, batch->z + VIEWS * i * e, VIEWS * e * sizeof (real));
+    memcpy (term->image_z + SEED_VIEWS * m * e, batch->z + SEED_VIEWS * i * e,
+        SEED_VIEWS * e * sizeof (real));
     term->captioned[m++] = i;
   }
   for (guint i = 0; i < m; i++)
@@ -102,8 +102,8 @@ backward (
   seed_linear_backward (&term->layers, &term->head, values, term->texts, term->head.in,
       term->d_text_z, m, NULL, 0, grads);
   for (guint i = 0; i < m; i++)
-    term->layers.kernels->add (term->d_image_z + VIEWS * (gsize) i * e, VIEWS * (gsize) e,
-        d_z + VIEWS * (gsize) term->captioned[i] * e);
+    term->layers.kernels->add (term->d_image_z + SEED_VIEWS * (gsize) i * e, SEED_VIEWS * (gsize) e,
+        d_z + SEED_VIEWS * (gsize) term->captioned[i] * e);
 }
 
 double
@@ -121,13 +121,13 @@ seed_caption_term_loss (SeedCaptionTerm *term, const real *values,
       &term->layers, &term->head, values, term->texts, term->head.in, m, term->text_z);
   seed_unit_rows (term->text_z, m, e, term->text_norms);
   memset (term->d_text_z, 0, (gsize) m * e * sizeof (real));
-  memset (term->d_image_z, 0, VIEWS * (gsize) m * e * sizeof (real));
-  for (guint v = 0; v < VIEWS; v++)
-    loss += seed_contrast_loss (term->image_z + v * (gsize) e, VIEWS * (gsize) e, term->text_z,
-                term->same, m, e, log_scale, weight / VIEWS,
+  memset (term->d_image_z, 0, SEED_VIEWS * (gsize) m * e * sizeof (real));
+  for (guint v = 0; v < SEED_VIEWS; v++)
+    loss += seed_contrast_loss (term->image_z + v * (gsize) e, SEED_VIEWS * (gsize) e, term->text_z,
+                term->same, m, e, log_scale, weight / SEED_VIEWS,
                 grads ? term->d_image_z + v * (gsize) e : NULL, term->d_text_z, &d_scale,
                 term->scratch) /
-            VIEWS;
+            SEED_VIEWS;
   *scale = exp (log_scale);
   if (grads)
     backward (term, values, m, d_scale, grads, d_z);

@@ -3,6 +3,7 @@
 
 #include "student/adaptor.h"
 #include "student/embed-queue.h"
+#include "student/student.h"
 
 /*
  * What one teacher asks of a student: its summary adaptor, its token adaptor when it gives tokens,
@@ -11,7 +12,6 @@
  *
  * Parameters "teacher.T.summary..." and "teacher.T.tokens...", see adaptor.h.
  */
-#define SEED_VIEWS 2 /* of each item */
 
 typedef struct {
   guint summary_dim; /* D */

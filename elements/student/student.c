@@ -73,29 +73,32 @@ seed_student_shape_check (const SeedStudentShape *shape, GError **error)
   return TRUE;
 }
 
+/* Weight [E, @in] and bias [E] of a head that ends in embeddings. */
+static void
+append_linear (const SeedExtraTensor *tensors, guint n, const SeedStudentShape *shape, guint in,
+    SeedParams *params)
+{
+  const gsize dims[2] = { shape->embed_dim, in };
+
+  for (guint i = 0; i < n; i++)
+    seed_params_append (params, tensors[i].name, tensors[i].decay, tensors[i].n_dims, dims);
+}
+
 void
 seed_student_append_params (const SeedStudentShape *shape, SeedParams *params)
 {
-  gsize dims[2] = { shape->embed_dim, shape->vit.dim };
-
   seed_vit_append_params (&shape->vit, params);
-  for (guint i = 0; i < SEED_STUDENT_N_HEAD_TENSORS; i++) {
-    const SeedExtraTensor *tensor = &seed_student_head_tensors[i];
-
-    seed_params_append (params, tensor->name, tensor->decay, tensor->n_dims, dims);
-  }
+  append_linear (
+      seed_student_head_tensors, SEED_STUDENT_N_HEAD_TENSORS, shape, shape->vit.dim, params);
   if (shape->anchors) {
     SeedAnchorsShape anchors;
 
     seed_anchors_shape_init (&anchors, &shape->vit);
     seed_anchors_append_describing (&anchors, params);
   }
-  dims[1] = shape->text_dim;
-  for (guint i = 0; shape->text_dim > 0 && i < SEED_STUDENT_N_TEXT_TENSORS; i++) {
-    const SeedExtraTensor *tensor = &seed_student_text_tensors[i];
-
-    seed_params_append (params, tensor->name, tensor->decay, tensor->n_dims, dims);
-  }
+  if (shape->text_dim > 0)
+    append_linear (
+        seed_student_text_tensors, SEED_STUDENT_N_TEXT_TENSORS, shape, shape->text_dim, params);
 }
 
 static gsize

@@ -16,6 +16,7 @@
  * encoder's embedding through it, L2-normalised, lies where images of what it says are.
  */
 #define SEED_STUDENT_EMBED_DIM 512
+#define SEED_VIEWS 2 /* of each item that it learns from */
 
 typedef struct {
   SeedVitConfig vit;

@@ -114,6 +114,17 @@ test_gradients (void)
   net_free (net);
 }
 
+/* Of the reference words of an image, the share that shows anchor @k. */
+static double
+share_of (const real *assignment, guint n_anchors, guint image, guint k)
+{
+  double share = 0;
+
+  for (guint u = 0; u < N; u++)
+    share += assignment[((gsize) image * N + u) * n_anchors + k] / N;
+  return share;
+}
+
 /* KL is 0 for who tells the histogram exactly: a bias of its logarithm, whatever the image. */
 static void
 test_histogram (void)
@@ -129,20 +140,14 @@ test_histogram (void)
   before = seed_anchor_term_loss (net->term, net->values, net->words, 1, 1, &losses, NULL);
   memset (net->values + weight->offset, 0, weight->size * sizeof (real));
   assignment = seed_anchor_term_get_assignment (net->term);
-  for (guint k = 0; k < bias->size; k++) {
-    double share = 0;
-
-    for (guint u = 0; u < N; u++)
-      share += assignment[u * bias->size + k] / N;
-    net->values[bias->offset + k] = (real) log (MAX (share, 1e-30));
-  }
+  for (guint k = 0; k < bias->size; k++)
+    net->values[bias->offset + k] =
+        (real) log (MAX (share_of (assignment, (guint) bias->size, 0, k), 1e-30));
   /* right for the first image, and as wrong for the others as their histograms differ from its */
   for (guint i = 1; i < B; i++)
     for (guint k = 0; k < bias->size; k++) {
-      double share = 0;
+      double share = share_of (assignment, (guint) bias->size, i, k);
 
-      for (guint u = 0; u < N; u++)
-        share += assignment[(i * N + u) * bias->size + k] / N;
       if (share > 0)
         expected += share * (log (share) - net->values[bias->offset + k]) / B;
     }
