@@ -24,11 +24,9 @@ class Show:
     def __init__(self):
         self.topics = {}
         self.losses = []
-        self.agreement = []
         self.embeddings = {}  # frame of the run -> unit vector
         self.heat = {}        # frame of the last pass, the middle of a shot -> [256, G, G]
         self.cuts = []
-        self.duplicates = 0
         self.started = self.last = time.monotonic()
         self.frames_at_last = 0
         self.train = None
@@ -55,16 +53,12 @@ class Show:
     def learned(self, data):
         self.train = data
         self.losses.append(data["loss"]["similarity"])
-        if data.get("agreement") is not None:
-            self.agreement.append(data["agreement"])
 
     def happened(self, result):
         event = result["data"]["event"]
         if event == "scene-cut":
             self.cuts.append(result["frame"])
-        elif event == "near-duplicate":
-            self.duplicates += 1
-        else:
+        elif event != "near-duplicate":
             print(f"  event      {event} {result['stream']} {result['data'].get('reason', '')}", flush=True)
 
     def line(self):

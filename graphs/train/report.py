@@ -72,9 +72,8 @@ def run_of(path):
         "loss": {name: tail_mean([step["loss"].get(name) for step in steps]) for name in steps[-1]["loss"]},
         "first_loss": {name: steps[0]["loss"].get(name) for name in steps[0]["loss"]},
     }
-    for key in ("agreement",):
-        if steps[-1].get(key) is not None:
-            run[key] = tail_mean([step.get(key) for step in steps])
+    if steps[-1].get("agreement") is not None:
+        run["agreement"] = tail_mean([step.get("agreement") for step in steps])
     anchors = [step["anchors"] for step in steps if "in_use" in step.get("anchors", {})]
     if anchors:
         run["anchors"] = {key: tail_mean([a[key] for a in anchors])
@@ -276,14 +275,12 @@ def aims_table(data):
         best = max(means, key=means.get)
         aim("`mini`'s mean over tasks above every teacher's",
             f"{100 * statistics.fmean(mini):.1f} against {100 * means[best]:.1f} (`{best}`)", statistics.fmean(mini) > means[best])
-    singles = {n: statistics.fmean(v) for n in ("single-labels", "single-captions", "single-anchors")
-               if (v := [value(figures, s, c) for s in seeds_of(figures, n)[:1] for c in COLUMNS]) and None not in v}
-    fused = {n: statistics.fmean(v) for n in ("all", "max-min", "max-min-queue", "max-min-anchors", "mean")
-             if (v := [value(figures, s, c) for s in seeds_of(figures, n)[:1] for c in COLUMNS]) and None not in v}
-    if singles and "all" in fused:
-        best = max(singles, key=singles.get)
+    rows = {n: statistics.fmean(v) for n in ("all", "single-labels", "single-captions", "single-anchors")
+            if (v := [value(figures, s, c) for s in seeds_of(figures, n)[:1] for c in COLUMNS]) and None not in v}
+    if "all" in rows and len(rows) > 1:
+        best = max(rows.keys() - {"all"}, key=rows.get)
         aim("the student of all three above that of any single teacher, mean over tasks, same steps and seed",
-            f"{100 * fused['all']:.1f} against {100 * singles[best]:.1f} (`{best}`)", fused["all"] > singles[best])
+            f"{100 * rows['all']:.1f} against {100 * rows[best]:.1f} (`{best}`)", rows["all"] > rows[best])
     run = data["runs"].get("anchors", {}).get("anchors")
     if run:
         aim("anchors in use, exp H(p): above 150 of 256", f"{run['in_use']:.0f}, at least {run['least_in_use']:.0f}",

@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+import train
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get("SEED_BUILD", ROOT / "build")) / "daemon"
@@ -32,18 +34,17 @@ LIMITS = ["Small, and trained for minutes on two processor cores: for demonstrat
 CARDS = {
     "labels": {
         "summary": "The teacher that was told: a vision transformer (width 192, depth 6) that learned 120 classes.",
-        "data": [CIFAR, CALTECH, CLOTHING], "graph": "labels"},
+        "data": [CIFAR, CALTECH, CLOTHING]},
     "captions": {
         "summary": "The teacher that was told in words: images and captions, or their class in words, against the frozen "
                    "sentence encoder all-MiniLM-L6-v2 (Apache-2.0), which is not part of it.",
-        "data": [CLIPART, STAMPS, CALTECH, CLOTHING, "of CIFAR-10 10,000 images, as above: no formal licence"],
-        "graph": "captions"},
+        "data": [CLIPART, STAMPS, CALTECH, CLOTHING, "of CIFAR-10 10,000 images, as above: no formal licence"]},
     "anchors": {
         "summary": "The teacher that was told nothing: 256 image anchors and an embedding, from images without a label.",
-        "data": [CIFAR, CALTECH, CLOTHING, CLIPART, STAMPS], "graph": "anchors"},
+        "data": [CIFAR, CALTECH, CLOTHING, CLIPART, STAMPS]},
     "mini": {
         "summary": "The student: distilled max-min from the teachers labels, captions and anchors, from images without a label.",
-        "data": [CIFAR, CALTECH, CLOTHING, CLIPART, STAMPS], "graph": "mini", "passes": "twice "},
+        "data": [CIFAR, CALTECH, CLOTHING, CLIPART, STAMPS], "runs": "mini-first mini", "passes": "twice "},
 }
 
 
@@ -62,24 +63,18 @@ images that `mini` learned from: a fusion of these teachers starts without calib
 """
 
 
-def seed_of(graph):
-    for line in (HERE.parent / f"train-{graph}.yaml").read_text(encoding="utf-8").splitlines():
-        if line.startswith("  seed: "):
-            return int(line.split()[1])
-    raise ValueError(graph)
-
-
 def card_of(name, results):
     card = CARDS[name]
     run = results["runs"][name]
+    graph, parameters = train.RUNS[name]
     figures = {f"{task}, {metric}": round(value, 4) for task, metrics in sorted(results["figures"][name].items())
                for metric, value in sorted(metrics.items()) if metric in ("top1", "map", "recall@1")}
     return {
         "name": f"seed-{name}", "license": LICENSE, "summary": card["summary"], "data": card["data"],
-        "recipe": f"graphs/train-{card['graph']}.yaml: {card.get('passes', '')}{run['steps']} steps of {run['batch']} images of two views, "
+        "recipe": f"graphs/train-{graph}.yaml: {card.get('passes', '')}{run['steps']} steps of {run['batch']} images of two views, "
                   f"AdamW, {run['images_per_s']:.0f} images a second. docs/results.md has the whole table.",
-        "command": "graphs/train/train.py DATA OUT " + {"mini": "mini-first mini"}.get(name, name),
-        "seed": {"mini": 5}.get(name) or seed_of(card["graph"]),
+        "command": f"graphs/train/train.py DATA OUT {card.get('runs', name)}",
+        "seed": parameters.get("seed") or int(train.parameters_of(graph)["seed"]),
         "limits": LIMITS, "figures": figures}
 
 

@@ -33,7 +33,7 @@ TEACHERS = {
     "captions": ("captions", {}),
 }
 # in two passes: the second starts from what the first left, with half its rate
-STUDENT = {"mini-first": ("mini", {"seed": 4}), "mini": ("mini", {"model": "{models}/mini-first", "lr": 0.0005, "seed": 5})}
+STUDENT = {"mini-first": ("mini", {}), "mini": ("mini", {"model": "{models}/mini-first", "lr": 0.0005, "seed": 5})}
 
 
 def fusion(strategy, **more):
@@ -61,9 +61,12 @@ OTHERS = {
 }
 
 
+RUNS = {**TEACHERS, **STUDENT}  # of what is shipped
+
+
 def plan():
     """Every run: name, graph, parameters."""
-    for name, (graph, parameters) in {**TEACHERS, **STUDENT}.items():
+    for name, (graph, parameters) in RUNS.items():
         yield name, graph, parameters
     for seed in SEEDS:
         for name, (graph, parameters) in {**COMPARED, **(OTHERS if seed == SEEDS[0] else {})}.items():
@@ -71,9 +74,11 @@ def plan():
 
 
 def parameters_of(graph):
+    """Of a recipe: names and the values that it has for them, as they are written."""
     text = (HERE.parent / f"train-{graph}.yaml").read_text(encoding="utf-8")
     head = text[text.index("parameters:"):text.index("nodes:")]
-    return {line.split(":")[0].strip() for line in head.splitlines()[1:]}
+    lines = (line.split("#")[0].split(":", 1) for line in head.splitlines()[1:])
+    return {name.strip(): value.strip() for name, value in lines}
 
 
 class Lab:

@@ -55,18 +55,15 @@ def make_data(data):
 
 
 def program(*command, expect=0):
-    environment = {**os.environ, "GST_PLUGIN_PATH_1_0": os.path.join(BUILD, "elements")}
+    environment = {**os.environ, "GST_PLUGIN_PATH_1_0": os.path.join(BUILD, "elements"), "SEED_BUILD": BUILD,
+                   "SEED_TEXT_MODEL": TEXT_MODEL}
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 
 
-def run(*command):
-    environment = {**os.environ, "SEED_BUILD": BUILD, "SEED_TEXT_MODEL": TEXT_MODEL}
-    result = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=LIMIT,
-                            env=environment, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+def run(script, *arguments, expect=0):
+    return program(sys.executable, os.path.join(TRAIN, script), *arguments, expect=expect)
 
 
 def test_from_sets_to_figures(folder):
@@ -75,7 +72,7 @@ def test_from_sets_to_figures(folder):
     make_data(data)
     small = ("steps=3", "batch=16", "calibration=48", "classes=8", "image-size=32")
     sets = [part for value in small for part in ("--set", value)]
-    run(os.path.join(TRAIN, "train.py"), data, out, *sets, "labels", "anchors", "captions", "mini-first", "mini")
+    run("train.py", data, out, *sets, "labels", "anchors", "captions", "mini-first", "mini")
     for name in ("labels", "anchors", "captions", "mini"):
         stats = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
         assert stats["stages"], name
@@ -88,7 +85,7 @@ def test_from_sets_to_figures(folder):
         assert 0 <= metrics["top1"] <= 1
     shares = [step["fusion"] for step in steps if step.get("fusion")]
     assert set(shares[-1]["teachers"]) == {"labels", "captions", "anchors"}, shares[-1]
-    again = run(os.path.join(TRAIN, "train.py"), data, out, *sets, "labels")
+    again = run("train.py", data, out, *sets, "labels").stdout
     assert again == "", again  # what is done is left out
 
 
@@ -121,13 +118,12 @@ nodes:
 
 
 def test_names_are_known(folder):
-    result = subprocess.run([sys.executable, os.path.join(TRAIN, "train.py"), folder, folder, "nobody"], capture_output=True,
-                            text=True, check=False, timeout=LIMIT)
-    assert result.returncode != 0 and "nobody" in result.stderr, result
+    result = run("train.py", folder, folder, "nobody", expect=1)
+    assert "nobody" in result.stderr, result
 
 
 def test_results_page_is_what_the_figures_say(_):
-    run(os.path.join(TRAIN, "report.py"), "--check")
+    run("report.py", "--check")
 
 
 tap.main([test_from_sets_to_figures, test_images_are_found_by_text, test_names_are_known, test_results_page_is_what_the_figures_say])
