@@ -22,8 +22,8 @@ change_clear (gpointer data)
   g_value_unset (&((Change *) data)->value);
 }
 
-static const SeedPipelineStage *
-find_stage (const SeedRun *run, const char *name, GError **error)
+const SeedPipelineStage *
+seed_run_find_stage (const SeedRun *run, const char *name, GError **error)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autofree char *quoted = seed_quote (name), *hint = NULL;
@@ -85,7 +85,7 @@ get (SeedRun *run, JsonObject *params, GError **error)
 
   if (!seed_rpc_check_params (params, known, error) ||
       !(name = seed_rpc_get_text (params, "node", TRUE, error)) ||
-      !(stage = find_stage (run, name, error)))
+      !(stage = seed_run_find_stage (run, name, error)))
     return NULL;
   key = seed_rpc_get_text (params, "key", FALSE, error);
   if (*error || (key && !find_property (stage, key, error)))
@@ -133,7 +133,7 @@ read_change (SeedRun *run, JsonNode *node, Change *change, GError **error)
   JsonNode *value = object ? json_object_get_member (object, "value") : NULL;
 
   if (!name || !(key = seed_rpc_get_text (object, "key", TRUE, error)) ||
-      !(stage = find_stage (run, name, error)) ||
+      !(stage = seed_run_find_stage (run, name, error)) ||
       !(change->pspec = find_property (stage, key, error)))
     return FALSE;
   if (!value) {
@@ -191,7 +191,7 @@ set (SeedRun *run, JsonObject *params, GError **error)
   return json_node_init_int (json_node_alloc (), changes->len);
 }
 
-/* ---- dot, stats, promote, rollback ---- */
+/* ---- dot, stats ---- */
 
 static JsonNode *
 dot (SeedRun *run, JsonObject *params, GError **error)
@@ -207,78 +207,6 @@ stats (SeedRun *run, JsonObject *params, GError **error)
   return seed_run_stats_to_json (run);
 }
 
-/* 0 when the element has no such action: one without arguments that returns a GError or NULL. */
-static guint
-find_action (GstElement *element, const char *signal)
-{
-  guint id = g_signal_lookup (signal, G_OBJECT_TYPE (element));
-  GSignalQuery query;
-
-  if (id == 0)
-    return 0;
-  g_signal_query (id, &query);
-  return (query.signal_flags & G_SIGNAL_ACTION) && query.n_params == 0 &&
-                 query.return_type == G_TYPE_ERROR
-             ? id
-             : 0;
-}
-
-/* FALSE when the element refuses; without @named one that keeps no versions (a student that only
- * serves, SEED_ERROR_UNSUPPORTED) is passed over. */
-static gboolean
-act_on (GstElement *element, guint id, gboolean named, JsonArray *done, GError **error)
-{
-  g_autoptr (GError) refusal = NULL;
-
-  g_signal_emit (element, id, 0, &refusal);
-  if (!refusal)
-    json_array_add_string_element (done, GST_OBJECT_NAME (element));
-  else if (named || !g_error_matches (refusal, SEED_ERROR, SEED_ERROR_UNSUPPORTED))
-    g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, "node '%s': %s",
-        GST_OBJECT_NAME (element), refusal->message);
-  return *error == NULL;
-}
-
-/* @params: node, or every node that has an action @signal. The result is those that did it. */
-static JsonNode *
-act (SeedRun *run, JsonObject *params, const char *signal, GError **error)
-{
-  static const char *const known[] = { "node", NULL };
-  const char *name = seed_rpc_get_text (params, "node", FALSE, error);
-  g_autoptr (JsonArray) done = json_array_new ();
-
-  if (*error || !seed_rpc_check_params (params, known, error) ||
-      (name && !find_stage (run, name, error)))
-    return NULL;
-  for (guint i = 0; i < run->pipeline->stages->len; i++) {
-    GstElement *element = g_array_index (run->pipeline->stages, SeedPipelineStage, i).element;
-    guint id = find_action (element, signal);
-
-    if (id == 0 || (name && strcmp (name, GST_OBJECT_NAME (element)) != 0))
-      continue;
-    if (!act_on (element, id, name != NULL, done, error))
-      return NULL;
-  }
-  if (json_array_get_length (done) > 0)
-    return json_node_init_array (json_node_alloc (), done);
-  g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
-      "%s%s%s has no versions of weights to %s", name ? "node '" : "the graph", name ? name : "",
-      name ? "'" : "", signal);
-  return NULL;
-}
-
-static JsonNode *
-promote (SeedRun *run, JsonObject *params, GError **error)
-{
-  return act (run, params, "promote", error);
-}
-
-static JsonNode *
-rollback (SeedRun *run, JsonObject *params, GError **error)
-{
-  return act (run, params, "rollback", error);
-}
-
 void
 seed_run_answer (SeedRun *run, SeedRunRequest *request)
 {
@@ -286,14 +214,19 @@ seed_run_answer (SeedRun *run, SeedRunRequest *request)
     const char *name;
     JsonNode *(*run) (SeedRun *run, JsonObject *params, GError **error);
   } methods[] = { { "stats", stats }, { "get", get }, { "set", set }, { "dot", dot },
-    { "promote", promote }, { "rollback", rollback }, { "stream-add", seed_run_stream_add },
-    { "stream-remove", seed_run_stream_remove }, { "stream-list", seed_run_stream_list } };
+    { "stream-add", seed_run_stream_add }, { "stream-remove", seed_run_stream_remove },
+    { "stream-list", seed_run_stream_list } };
   g_autoptr (GError) error = NULL;
   JsonNode *result = NULL;
   guint i;
 
   if (strcmp (request->message.method, "snapshot") == 0) {
     seed_run_snapshot (run, request);
+    return;
+  }
+  if (strcmp (request->message.method, "promote") == 0 ||
+      strcmp (request->message.method, "rollback") == 0) {
+    seed_run_change_weights (run, request);
     return;
   }
   for (i = 0; i < G_N_ELEMENTS (methods); i++) {

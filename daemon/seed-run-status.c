@@ -179,7 +179,7 @@ seed_run_status_free (SeedRunStatus *status)
   g_thread_join (status->thread);
   seed_channel_flush (status->channel, FLUSH_MS);
   if (g_atomic_int_get (&status->n_waiting) > 0)
-    return; /* a snapshot is still being made and will want to answer; the process ends anyway */
+    return; /* a snapshot or a change of weights is under way and will want to answer; the process ends anyway */
   seed_channel_free (status->channel);
   g_main_loop_unref (status->loop);
   g_main_context_unref (status->context);

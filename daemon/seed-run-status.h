@@ -37,7 +37,7 @@ void seed_run_status_detach (SeedRunStatus *status);
 /** Tells how @run ended. */
 void seed_run_status_end (SeedRunStatus *status, const struct _SeedRun *run);
 
-/* ---- what seed-run-answer.c and seed-run-snapshot.c use ---- */
+/* ---- what answers requests: seed-run-answer.c, seed-run-snapshot.c, seed-run-weights.c ---- */
 
 typedef struct {
   SeedRunStatus *status;
@@ -53,6 +53,10 @@ void seed_run_answer (struct _SeedRun *run, SeedRunRequest *request);
 
 /** The same for the request `snapshot` {stream, width}: a JPEG of the stream's next frame. */
 void seed_run_snapshot (struct _SeedRun *run, SeedRunRequest *request);
+
+/** The same for `promote` and `rollback` {node}: of that node, or of every one that keeps versions of
+ * its weights. One after the other, beside the main loop: files are read and summed. */
+void seed_run_change_weights (struct _SeedRun *run, SeedRunRequest *request);
 
 /** What a heartbeat tells of a pipeline. */
 typedef struct _SeedRunSummary SeedRunSummary;

@@ -17,7 +17,7 @@ import prometheus
 from prometheus import one, pick
 from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SEEDD, Daemon, Subscriber, assert_adds_up, rss,
                            tap, wait_for, write)
-from harness import SOURCE, random_model
+from harness import BUILD, SOURCE, random_model
 
 HTTP = "http: 127.0.0.1:0\n"
 
@@ -95,9 +95,9 @@ def test_metrics_agree_with_the_ledger(folder):
 
 
 def test_promtool(folder):
-    promtool = shutil.which("promtool")
+    promtool = shutil.which("promtool", path=f"{os.environ['PATH']}:{BUILD}/tools")
     if not promtool:
-        raise tap.Skip("promtool is not installed (Debian package prometheus)")
+        raise tap.Skip("promtool is not installed (Debian package prometheus; ./dev test fetches it)")
     with start(folder, {"live": live("live")}) as daemon:
         daemon.wait_frames("live", 10)
         text = get(daemon, "/metrics")[1]
