@@ -7,8 +7,10 @@ import socket
 import subprocess
 import time
 
+import zmq
+
 from seedd_harness import (CLIP, ENV, LIMIT, LIVE, MEDIA, SANITIZED, SEEDD, Daemon, Subscriber, assert_adds_up,
-                           is_alive, lost_of, of_kind, tap, wait_for, write)
+                           is_alive, lost_of, of_kind, rss, tap, wait_for, write)
 from harness import random_model
 
 
@@ -328,6 +330,41 @@ def test_results_of_all_graphs_at_one_place(folder):
         daemon.stop()
 
 
+def test_a_thousand_come_and_go(folder):
+    """Forty at a time, each with prefixes of its own; who stays gets everything and the daemon stays as it was."""
+    context = zmq.Context()  # its sockets have threads of their own, and end with it
+    model = random_model(os.path.join(folder, "model"), dim=48, depth=1, heads=3, image_size=32, seed=1)
+    with Daemon(folder, {"one": CLIP.format(name="one", media=MEDIA, model=model)}) as daemon:
+        pid = daemon.process.pid
+        steady = Subscriber(daemon.results, b"one/door/embedding/")
+        wait_for(lambda: steady.messages, "results")
+        for round_ in range(25):
+            crowd = []
+            for i in range(40):
+                crowd.append(context.socket(zmq.SUB))
+                crowd[-1].linger = 0
+                for prefix in (b"one/", b"one/door/embedding/", b"none/%d/%d/" % (round_, i)):
+                    crowd[-1].subscribe(prefix)
+                crowd[-1].connect(daemon.results)
+            if round_ % 2:  # the others go while they still come
+                assert all(socket.poll(1000 * LIMIT) for socket in crowd), "some got nothing"
+            for socket in crowd:
+                socket.close()
+            if round_ == 4:
+                wait_for(lambda: daemon.ask("status")["results"]["subscriptions"] == 1, "the first to go")
+                before = rss(pid), len(os.listdir(f"/proc/{pid}/fd"))
+        wait_for(lambda: daemon.ask("status")["results"]["subscriptions"] == 1, "all to go")
+        n = len(steady.messages)
+        wait_for(lambda: len(steady.messages) > n, "results afterwards")
+        seen = [m[1]["seq"] for m in steady.finish()]
+        assert seen == list(range(seen[0], seen[0] + len(seen))), "the one who stayed lost results"
+        after = rss(pid), len(os.listdir(f"/proc/{pid}/fd"))
+        print(f"# 800 subscribers: {(after[0] - before[0]) >> 10} KiB and {after[1] - before[1]} descriptors more")
+        assert after[1] <= before[1] + 2 and (SANITIZED or after[0] < before[0] + (8 << 20)), (before, after)
+        daemon.stop()
+    context.term()
+
+
 # ---- service manager ----
 
 def test_service_manager_is_told(folder):
@@ -417,5 +454,5 @@ if __name__ == "__main__":
               test_back_off_begins_anew_after_health, test_limits_reach_the_process,
               test_too_much_memory, test_no_frames, test_finished_graph_is_not_started_again,
               test_stop_has_a_limit, test_killed_daemon_leaves_nothing, test_start_and_stop_are_quick,
-              test_results_of_all_graphs_at_one_place, test_service_manager_is_told,
+              test_results_of_all_graphs_at_one_place, test_a_thousand_come_and_go, test_service_manager_is_told,
               test_service_manager_is_told_of_nothing, test_journal_has_fields])
