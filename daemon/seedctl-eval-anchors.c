@@ -64,7 +64,8 @@ look_open (Look *look, const SeedctlModel *model, const SeedctlEvalOptions *opti
     return FALSE;
   seed_anchors_shape_init (&shape, &student.vit);
   seed_anchors_config_init (&look->config);
-  look->anchors = seed_anchors_new (&shape, &look->config, &look->checkpoint.params, 1, 0, error);
+  look->anchors =
+      seed_anchors_new (&shape, &look->config, &look->checkpoint.params, 1, 0, NULL, error);
   if (!look->anchors)
     return FALSE;
   seed_anchors_normalise (look->anchors, look->checkpoint.values);

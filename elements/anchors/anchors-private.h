@@ -24,6 +24,7 @@ struct _SeedAnchors {
   guint max_batch, max_query, n_words;
   guint chunk; /* images */
   SeedAnchorsPass pass;
+  const SeedBackend *exact; /* for cosines with anchors */
 
   gsize anchors_offset;
   SeedAnchorsHead head; /* rows: the larger of B M and chunk N */

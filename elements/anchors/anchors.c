@@ -154,7 +154,8 @@ allocate (SeedAnchors *anchors, GError **error)
 
 SeedAnchors *
 seed_anchors_new (const SeedAnchorsShape *shape, const SeedAnchorsConfig *config,
-    const SeedParams *params, guint max_batch, guint max_query, GError **error)
+    const SeedParams *params, guint max_batch, guint max_query, const SeedBackend *backend,
+    GError **error)
 {
   g_autoptr (SeedAnchors) anchors = NULL;
   guint n_words = shape->grid * shape->grid;
@@ -177,7 +178,8 @@ seed_anchors_new (const SeedAnchorsShape *shape, const SeedAnchorsConfig *config
   anchors->max_query = max_query;
   anchors->n_words = n_words;
   anchors->chunk = CLAMP (CHUNK_ROWS / MAX (shape->n_anchors, n_words), 1, max_batch);
-  anchors->pass.layers = seed_layers (NULL);
+  anchors->pass.layers = seed_layers (backend);
+  anchors->exact = seed_backend_get ();
   anchors->pass.layers.norm_eps = shape->ln_eps;
   anchors->of_anchors.shared = TRUE;
   if (!seed_anchors_find_params (anchors, params, max_query > 0, error) ||

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "nn/backend.h"
 #include "nn/checkpoint.h"
-#include "nn/vit.h"
 
 /*
  * Image anchors: K unit vectors c_k that come to stand for what images are made of, learned without
@@ -71,10 +71,13 @@ typedef struct _SeedAnchors SeedAnchors;
  * For up to @max_batch images, of whose query views up to @max_query words (1..N) are kept.
  * @max_query 0: for seed_anchors_describe alone, which then needs no more of @params than anchors
  * and anchor_head. SEED_ERROR_NOT_FOUND or SEED_ERROR_MISMATCH naming a tensor of @params that is
- * missing or of another shape, SEED_ERROR_LIMIT when there is no memory.
+ * missing or of another shape, SEED_ERROR_LIMIT when there is no memory. Layers are multiplied by
+ * @backend (NULL: seed_backend_get), cosines with anchors in float32 whatever it is: a temperature
+ * of 0.05 makes 20 of 1.
  */
 SeedAnchors *seed_anchors_new (const SeedAnchorsShape *shape, const SeedAnchorsConfig *config,
-    const SeedParams *params, guint max_batch, guint max_query, GError **error);
+    const SeedParams *params, guint max_batch, guint max_query, const SeedBackend *backend,
+    GError **error);
 void seed_anchors_free (SeedAnchors *anchors);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SeedAnchors, seed_anchors_free)
 gsize seed_anchors_memory_bytes (const SeedAnchors *anchors);

@@ -197,8 +197,8 @@ backward (SeedAnchors *anchors, Words *region)
     .stride_c = e };
 
   seed_pool_run (region->n_tasks, gradient_task, region);
-  pass->layers.backend->gemm (&d_anchors);
-  pass->layers.backend->gemm (&d_z);
+  anchors->exact->gemm (&d_anchors);
+  anchors->exact->gemm (&d_z);
   seed_anchors_head_backward (pass, &anchors->head, region->rows, anchors->d_queries);
 }
 

@@ -39,7 +39,7 @@ seed_anchors_scores (const SeedAnchors *anchors, const real *z, guint rows, real
     .c = scores,
     .stride_c = k };
 
-  anchors->pass.layers.backend->gemm (&gemm);
+  anchors->exact->gemm (&gemm);
 }
 
 void

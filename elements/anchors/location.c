@@ -110,26 +110,24 @@ words_task (guint task, gpointer data)
 
 /* targets [images, K, N]: m_k T_k (u) = sum_v Q_vk G (u, v) */
 static void
-fill_targets (const Chunk *chunk)
+targets_task (guint image, gpointer data)
 {
+  const Chunk *chunk = data;
   const SeedAnchors *anchors = chunk->anchors;
   guint n = anchors->n_words, k = anchors->shape.n_anchors;
+  SeedGemm gemm = { .transpose_a = TRUE,
+    .m = k,
+    .n = n,
+    .k = n,
+    .alpha = 1,
+    .a = anchors->assignment + (gsize) (chunk->first + image) * n * k,
+    .stride_a = k,
+    .b = anchors->smoothing,
+    .stride_b = n,
+    .c = anchors->targets + (gsize) image * k * n,
+    .stride_c = n };
 
-  for (guint i = 0; i < chunk->images; i++) {
-    SeedGemm gemm = { .transpose_a = TRUE,
-      .m = k,
-      .n = n,
-      .k = n,
-      .alpha = 1,
-      .a = anchors->assignment + (gsize) (chunk->first + i) * n * k,
-      .stride_a = k,
-      .b = anchors->smoothing,
-      .stride_b = n,
-      .c = anchors->targets + (gsize) i * k * n,
-      .stride_c = n };
-
-    anchors->pass.layers.backend->gemm (&gemm);
-  }
+  anchors->exact->gemm_serial (&gemm);
 }
 
 static void
@@ -157,7 +155,7 @@ anchors_ask (Chunk *chunk, double weight)
   chunk->n_tasks = seed_tasks_of_rows (chunk->rows);
   chunk->scale = weight * anchors->config.w_location * mean;
   seed_pass_linear (&anchors->pass, &anchors->location, y, chunk->rows, anchors->logits);
-  fill_targets (chunk);
+  seed_pool_run (chunk->images, targets_task, chunk);
   seed_pool_run (chunk->n_tasks, anchors_task, chunk);
   for (guint r = 0; r < chunk->rows; r++)
     loss += anchors->row_losses[r] * mean;

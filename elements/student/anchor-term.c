@@ -60,7 +60,8 @@ seed_anchor_term_new (const SeedVitConfig *vit, const SeedAnchorsConfig *config,
       seed_vit_new_subset_with (vit, params, max_items, term->n_kept, TRUE, backend, error);
   if (!term->query)
     return NULL;
-  term->anchors = seed_anchors_new (&shape, config, params, max_items, term->n_kept, error);
+  term->anchors =
+      seed_anchors_new (&shape, config, params, max_items, term->n_kept, backend, error);
   if (!term->anchors)
     return NULL;
   term->histogram = seed_histogram_new (params, max_items, backend);

@@ -25,7 +25,8 @@ seed_student_describe_open (SeedStudentElement *self, GError **error)
     return TRUE;
   seed_anchors_shape_init (&shape, &student.vit);
   seed_anchors_config_init (&config);
-  infer->anchors = seed_anchors_new (&shape, &config, &infer->params, self->in.batch, 0, error);
+  infer->anchors =
+      seed_anchors_new (&shape, &config, &infer->params, self->in.batch, 0, NULL, error);
   if (!infer->anchors)
     return FALSE;
   infer->histograms = g_new (float, (gsize) self->in.batch *SEED_ANCHORS_N);

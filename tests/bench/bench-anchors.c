@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What image anchors cost a learning student:
- *   bench-anchors [SIZE [IMAGE-SIZE [BATCH]]]      (mini 128 64)
+ *   bench-anchors [SIZE [IMAGE-SIZE [BATCH [PRECISION]]]]      (mini 128 64 float32)
  * prints the best of some times, in milliseconds, of a student's forward and backward over two
  * views of each image, of what the objective adds, and the share of each part in the former.
  */
@@ -13,6 +13,7 @@
 #include "anchors/anchors.h"
 #include "anchors/views.h"
 #include "bench-util.h"
+#include "nn/vit-weights.h"
 
 #define REPEATS 5
 
@@ -20,6 +21,7 @@ typedef struct {
   SeedVitConfig config;
   SeedAnchorsShape shape;
   SeedParams params;
+  const SeedBackend *backend;
   SeedVit *views, *query;
   SeedAnchors *anchors;
   guint n, n_words, n_kept;
@@ -49,7 +51,7 @@ fail (GError *error)
 }
 
 static void
-make_networks (Bench *b, const char *size, guint image_size)
+make_networks (Bench *b, const char *size, guint image_size, const char *precision)
 {
   SeedAnchorsConfig config;
   GError *error = NULL;
@@ -67,11 +69,15 @@ make_networks (Bench *b, const char *size, guint image_size)
   seed_params_init (&b->params);
   seed_vit_append_params (&b->config, &b->params);
   seed_anchors_append_params (&b->shape, &b->params);
-  b->views = seed_vit_new (&b->config, &b->params, 2 * b->n, TRUE, &error);
+  b->backend = seed_backend_choose (NULL, precision, FALSE, NULL, &error);
+  if (b->backend)
+    b->views = seed_vit_new_with (&b->config, &b->params, 2 * b->n, TRUE, b->backend, &error);
   if (b->views)
-    b->query = seed_vit_new_subset (&b->config, &b->params, b->n, b->n_kept, TRUE, &error);
+    b->query = seed_vit_new_subset_with (
+        &b->config, &b->params, b->n, b->n_kept, TRUE, b->backend, &error);
   if (b->query)
-    b->anchors = seed_anchors_new (&b->shape, &config, &b->params, b->n, b->n_kept, &error);
+    b->anchors =
+        seed_anchors_new (&b->shape, &config, &b->params, b->n, b->n_kept, b->backend, &error);
   if (!b->anchors)
     fail (error);
   b->values = reals (b->params.total);
@@ -182,7 +188,7 @@ main (int argc, char **argv)
   Bench b = { .n = argc > 3 ? (guint) atoi (argv[3]) : 64 };
   double student;
 
-  make_networks (&b, size, image_size);
+  make_networks (&b, size, image_size, argc > 4 ? argv[4] : "float32");
   make_data (&b);
   student = best_ms (&b, run_student);
   printf ("%s, %u images of %u words, %u of the query kept, %u threads\n", size, b.n, b.n_words,

@@ -103,7 +103,7 @@ model_workspace (Model *m)
   seed_vit_config_normalisation (&m->config, m->scale, m->shift);
   m->vit = seed_vit_new (&m->config, &m->params, 1, FALSE, &error);
   if (m->vit)
-    m->anchors = seed_anchors_new (&m->shape, &config, &m->params, 1, 0, &error);
+    m->anchors = seed_anchors_new (&m->shape, &config, &m->params, 1, 0, NULL, &error);
   if (!m->anchors)
     die ("model", error->message);
   seed_anchors_normalise (m->anchors, m->values);

@@ -54,7 +54,7 @@ batch_init (Batch *b, const SeedAnchorsShape *shape, guint n, guint n_query, gui
   seed_anchors_append_params (shape, &b->params);
   seed_anchors_config_init (&b->config);
   b->config.min_frames = 2;
-  b->anchors = seed_anchors_new (shape, &b->config, &b->params, n, n_query, &error);
+  b->anchors = seed_anchors_new (shape, &b->config, &b->params, n, n_query, NULL, &error);
   g_assert_no_error (error);
 
   b->values = new_reals (b->params.total);

@@ -93,7 +93,7 @@ test_each_term (gconstpointer data)
   b.config.w_assignment = term == 2;
   b.config.w_guard = term == 3;
   b.config.sigma = 0.6;
-  b.anchors = seed_anchors_new (&shape, &b.config, &b.params, 3, 4, &error);
+  b.anchors = seed_anchors_new (&shape, &b.config, &b.params, 3, 4, NULL, &error);
   g_assert_no_error (error);
   batch_assign (&b);
   batch_gradients (&b, 1);

@@ -64,7 +64,7 @@ learner_init (Learner *l)
   g_assert_no_error (error);
   l->teacher = seed_vit_new (&l->config, &l->params, IMAGES, FALSE, &error);
   g_assert_no_error (error);
-  l->anchors = seed_anchors_new (&l->shape, &config, &l->params, IMAGES, KEPT, &error);
+  l->anchors = seed_anchors_new (&l->shape, &config, &l->params, IMAGES, KEPT, NULL, &error);
   g_assert_no_error (error);
   seed_anchor_alarms_config_init (&alarms, l->shape.n_anchors);
   alarms.window = 50;

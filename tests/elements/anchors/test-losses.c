@@ -341,7 +341,7 @@ test_few_frames_are_refused (void)
 
   batch_init (&b, &shape, 20, 4, 32);
   seed_anchors_config_init (&config);
-  anchors = seed_anchors_new (&shape, &config, &b.params, 20, 4, &error);
+  anchors = seed_anchors_new (&shape, &config, &b.params, 20, 4, NULL, &error);
   g_assert_no_error (error);
   g_assert_true (
       seed_anchors_assign (anchors, b.values, b.ema, &b.reference, b.frames, 20, &error));
@@ -371,7 +371,7 @@ test_describe_equals_formula (void)
   Batch b;
 
   batch_init (&b, &shape, 3, 4, 33);
-  lean = seed_anchors_new (&shape, &b.config, &b.params, 3, 0, &error);
+  lean = seed_anchors_new (&shape, &b.config, &b.params, 3, 0, NULL, &error);
   g_assert_no_error (error);
   seed_anchors_describe (lean, b.values, &b.reference, 3, histogram, heat);
   for (guint i = 0; i < 3; i++) {
@@ -443,26 +443,26 @@ test_wrong_shapes (void)
   seed_params_init (&none);
   seed_anchors_append_params (&shape, &params);
   seed_anchors_config_init (&config);
-  g_assert_null (seed_anchors_new (&shape, &config, &none, 2, 2, &error));
+  g_assert_null (seed_anchors_new (&shape, &config, &none, 2, 2, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_NOT_FOUND);
   g_clear_error (&error);
   other.mlp_dim = 9;
-  g_assert_null (seed_anchors_new (&other, &config, &params, 2, 2, &error));
+  g_assert_null (seed_anchors_new (&other, &config, &params, 2, 2, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_MISMATCH);
   g_assert_nonnull (strstr (error->message, "anchor_cross.fc1.weight"));
   g_clear_error (&error);
   other.heads = 4;
-  g_assert_null (seed_anchors_new (&other, &config, &params, 2, 2, &error));
+  g_assert_null (seed_anchors_new (&other, &config, &params, 2, 2, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_INVALID);
   g_clear_error (&error);
-  g_assert_null (seed_anchors_new (&shape, &config, &params, 2, 10, &error));
+  g_assert_null (seed_anchors_new (&shape, &config, &params, 2, 10, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_INVALID);
   g_clear_error (&error);
-  g_assert_null (seed_anchors_new (&shape, &config, &params, 1u << 31, 2, &error));
+  g_assert_null (seed_anchors_new (&shape, &config, &params, 1u << 31, 2, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_LIMIT);
   g_clear_error (&error);
   config.temperature = 0;
-  g_assert_null (seed_anchors_new (&shape, &config, &params, 2, 2, &error));
+  g_assert_null (seed_anchors_new (&shape, &config, &params, 2, 2, NULL, &error));
   g_assert_error (error, SEED_ERROR, SEED_ERROR_INVALID);
   seed_params_clear (&params);
 }
