@@ -103,19 +103,6 @@ residual_task (guint task, gpointer data)
   }
 }
 
-static void
-add_task (guint task, gpointer data)
-{
-  const Region *region = data;
-  const SeedCross *cross = region->cross;
-  gsize d = cross->layers.dim;
-  SeedRange rows =
-      seed_split ((gsize) cross->n_images * cross->n_queries, region->n_tasks, task, 1);
-
-  region->pass->layers.kernels->add (
-      cross->mid + rows.begin * d, rows.n * d, cross->out + rows.begin * d);
-}
-
 const real *
 seed_cross_forward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCrossQueries *queries,
     guint n_images, guint n_queries, const real *context, guint n_keys)
@@ -136,7 +123,7 @@ seed_cross_forward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCro
   seed_pass_linear (pass, &l->fc1, cross->normed, rows, cross->pre);
   seed_gelu_forward (&pass->layers, cross->pre, (gsize) rows * l->mlp_dim, cross->activated);
   seed_pass_linear (pass, &l->fc2, cross->activated, rows, cross->out);
-  seed_pool_run (region.n_tasks, add_task, &region);
+  seed_add_forward (&pass->layers, cross->mid, (gsize) rows * l->dim, cross->out);
   seed_pass_norm (pass, &l->norm3, cross->out, rows, cross->y, cross->mean3, cross->rstd3);
   return cross->y;
 }
@@ -199,30 +186,30 @@ seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCr
   guint rows = cross->n_images * cross->n_queries;
   Region region = { pass, cross, queries, d_x, seed_tasks_of_rows (cross->n_queries) };
 
-  memset (cross->d_stream, 0, (gsize) rows * l->dim * sizeof *cross->d_stream);
-  seed_pass_norm_backward (
-      pass, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows, cross->d_stream);
+  seed_pass_norm_backward (pass, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows,
+      SEED_GRADIENT_SET, cross->d_stream);
   seed_pass_linear_backward (
-      pass, &l->fc2, cross->activated, cross->d_stream, rows, 0, cross->d_hidden);
+      pass, &l->fc2, cross->activated, cross->d_stream, rows, SEED_GRADIENT_SET, cross->d_hidden);
   seed_gelu_backward (
       &pass->layers, cross->pre, (gsize) rows * l->mlp_dim, cross->d_hidden, cross->activated);
-  seed_pass_linear_backward (pass, &l->fc1, cross->normed, cross->d_hidden, rows, 0, cross->d_rows);
-  seed_pass_norm_backward (pass, &l->norm2, cross->mid, cross->mean2, cross->rstd2, cross->d_rows,
-      rows, cross->d_stream);
   seed_pass_linear_backward (
-      pass, &l->proj, cross->attended, cross->d_stream, rows, 0, cross->d_rows);
+      pass, &l->fc1, cross->normed, cross->d_hidden, rows, SEED_GRADIENT_SET, cross->d_rows);
+  seed_pass_norm_backward (pass, &l->norm2, cross->mid, cross->mean2, cross->rstd2, cross->d_rows,
+      rows, SEED_GRADIENT_ADD, cross->d_stream);
+  seed_pass_linear_backward (
+      pass, &l->proj, cross->attended, cross->d_stream, rows, SEED_GRADIENT_SET, cross->d_rows);
   seed_pool_run (cross->n_images * l->heads, attend_backward_task, &region);
   seed_pool_run (region.n_tasks, gather_task, &region);
-  seed_pass_linear_backward (
-      pass, &l->kv, cross->context, cross->d_kv, cross->n_images * cross->n_keys, 1, d_context);
+  seed_pass_linear_backward (pass, &l->kv, cross->context, cross->d_kv,
+      cross->n_images * cross->n_keys, SEED_GRADIENT_ADD, d_context);
 }
 
 void
 seed_cross_queries_backward (const SeedAnchorsPass *pass, SeedCross *cross,
     const SeedCrossQueries *queries, guint rows, real *d_x)
 {
-  seed_pass_linear_backward (
-      pass, &cross->layers.q, queries->normed, queries->d_q, rows, 0, cross->d_rows);
+  seed_pass_linear_backward (pass, &cross->layers.q, queries->normed, queries->d_q, rows,
+      SEED_GRADIENT_SET, cross->d_rows);
   seed_pass_norm_backward (pass, &cross->layers.norm1, queries->x, queries->mean, queries->rstd,
-      cross->d_rows, rows, d_x);
+      cross->d_rows, rows, SEED_GRADIENT_ADD, d_x);
 }

@@ -17,10 +17,12 @@ seed_anchors_head_backward (
     const SeedAnchorsPass *pass, SeedAnchorsHead *head, guint rows, real *d_x)
 {
   seed_unit_rows_backward (head->z, head->norms, rows, head->fc2.out, head->d_z);
-  seed_pass_linear_backward (pass, &head->fc2, head->activated, head->d_z, rows, 0, head->d_hidden);
+  seed_pass_linear_backward (
+      pass, &head->fc2, head->activated, head->d_z, rows, SEED_GRADIENT_SET, head->d_hidden);
   seed_gelu_backward (
       &pass->layers, head->pre, (gsize) rows * head->fc1.out, head->d_hidden, head->activated);
-  seed_pass_linear_backward (pass, &head->fc1, head->x, head->d_hidden, rows, 1, d_x);
+  seed_pass_linear_backward (
+      pass, &head->fc1, head->x, head->d_hidden, rows, SEED_GRADIENT_ADD, d_x);
 }
 
 void

@@ -137,7 +137,7 @@ backward (const Chunk *chunk, const SeedLayer *head, const SeedCrossQueries *que
   SeedAnchors *anchors = chunk->anchors;
 
   seed_pass_linear_backward (
-      &anchors->pass, head, y, anchors->logits, chunk->rows, 0, anchors->d_rows);
+      &anchors->pass, head, y, anchors->logits, chunk->rows, SEED_GRADIENT_SET, anchors->d_rows);
   seed_cross_backward (&anchors->pass, &anchors->cross, queries, anchors->d_rows, d_x, d_context);
 }
 
@@ -219,7 +219,7 @@ anchors_end (SeedAnchors *anchors)
   seed_cross_queries_backward (
       &anchors->pass, &anchors->cross, &anchors->of_anchors, k, anchors->d_anchor_rows);
   seed_pass_linear_backward (&anchors->pass, &anchors->project,
-      anchors->pass.values + anchors->anchors_offset, anchors->d_anchor_rows, k, 1,
+      anchors->pass.values + anchors->anchors_offset, anchors->d_anchor_rows, k, SEED_GRADIENT_ADD,
       anchors->pass.grads + anchors->anchors_offset);
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <string.h>
-
 #include "nn/layers.h"
 
 /* Layers on the parameters of one pass, as all of the anchors' parts are computed. Rows are dense.
@@ -20,15 +18,12 @@ seed_pass_linear (
   seed_linear_forward (&pass->layers, linear, pass->values, x, linear->in, rows, y);
 }
 
-/* @dx is set, or with @add added to. */
 static inline void
 seed_pass_linear_backward (const SeedAnchorsPass *pass, const SeedLayer *linear, const real *x,
-    const real *dy, guint rows, gboolean add, real *dx)
+    const real *dy, guint rows, SeedGradientMode mode, real *dx)
 {
-  if (dx && !add)
-    memset (dx, 0, (gsize) rows * linear->in * sizeof *dx);
-  seed_linear_backward (
-      &pass->layers, linear, pass->values, x, linear->in, dy, rows, dx, linear->in, pass->grads);
+  seed_linear_backward (&pass->layers, linear, pass->values, x, linear->in, dy, rows, mode, dx,
+      linear->in, pass->grads);
 }
 
 static inline void
@@ -40,7 +35,8 @@ seed_pass_norm (const SeedAnchorsPass *pass, const SeedLayer *norm, const real *
 
 static inline void
 seed_pass_norm_backward (const SeedAnchorsPass *pass, const SeedLayer *norm, const real *x,
-    const real *mean, const real *rstd, const real *dy, guint rows, real *dx)
+    const real *mean, const real *rstd, const real *dy, guint rows, SeedGradientMode mode, real *dx)
 {
-  seed_norm_backward (&pass->layers, norm, pass->values, x, rows, mean, rstd, dy, dx, pass->grads);
+  seed_norm_backward (
+      &pass->layers, norm, pass->values, x, rows, mean, rstd, dy, mode, dx, pass->grads);
 }

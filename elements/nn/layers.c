@@ -170,8 +170,8 @@ column_sum_task (guint task, gpointer data)
 
 void
 seed_linear_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, gsize x_stride, const real *dy, guint rows, real *dx, gsize dx_stride,
-    real *grads)
+    const real *x, gsize x_stride, const real *dy, guint rows, SeedGradientMode mode, real *dx,
+    gsize dx_stride, real *grads)
 {
   ColumnSum bias = { layers->kernels, dy, rows, layer->out, grads + layer->bias };
   SeedGemm d_weight = { .transpose_a = TRUE,
@@ -194,7 +194,7 @@ seed_linear_backward (const SeedLayers *layers, const SeedLayer *layer, const re
     .stride_a = layer->out,
     .b = values + layer->weight,
     .stride_b = layer->in,
-    .beta = 1,
+    .beta = mode == SEED_GRADIENT_ADD ? 1 : 0,
     .c = dx,
     .stride_c = dx_stride };
 
@@ -214,6 +214,7 @@ typedef struct {
   double eps;
   real *y, *mean, *rstd, *dx, *parts;
   guint rows, n_parts;
+  SeedGradientMode mode;
 } Norm;
 
 static void
@@ -251,6 +252,8 @@ norm_backward_task (guint task, gpointer data)
   gsize at = rows.begin * norm->dim;
   real *part = norm->parts + 2 * norm->dim * task;
 
+  if (norm->mode == SEED_GRADIENT_SET)
+    memset (norm->dx + at, 0, rows.n * norm->dim * sizeof *norm->dx);
   norm->kernels->norm_backward (norm->x + at, (guint) rows.n, (guint) norm->dim, norm->gamma,
       norm->mean + rows.begin, norm->rstd + rows.begin, norm->dy + at, norm->dx + at, part,
       part + norm->dim);
@@ -259,8 +262,8 @@ norm_backward_task (guint task, gpointer data)
 /* The parts depend on the number of rows alone and are added in order. */
 void
 seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, guint rows, const real *mean, const real *rstd, const real *dy, real *dx,
-    real *grads)
+    const real *x, guint rows, const real *mean, const real *rstd, const real *dy,
+    SeedGradientMode mode, real *dx, real *grads)
 {
   gsize dim = layer->out;
   guint n_parts = CLAMP (rows / NORM_PART_ROWS, 1, NORM_PARTS);
@@ -275,7 +278,8 @@ seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real
     .dx = dx,
     .parts = parts,
     .rows = rows,
-    .n_parts = n_parts };
+    .n_parts = n_parts,
+    .mode = mode };
 
   seed_pool_run (n_parts, norm_backward_task, &norm);
   for (guint i = 0; i < n_parts; i++) {
@@ -323,6 +327,28 @@ seed_gelu_backward (const SeedLayers *layers, const real *x, gsize n, real *d, r
   Gelu gelu = { layers->kernels, x, d, y };
 
   seed_for_rows (n, 1, gelu_backward_part, &gelu);
+}
+
+typedef struct {
+  const SeedKernels *kernels;
+  const real *x;
+  real *y;
+} Add;
+
+static void
+add_part (gsize begin, gsize n, gpointer data)
+{
+  const Add *add = data;
+
+  add->kernels->add (add->x + begin, n, add->y + begin);
+}
+
+void
+seed_add_forward (const SeedLayers *layers, const real *x, gsize n, real *y)
+{
+  Add add = { layers->kernels, x, y };
+
+  seed_for_rows (n, 1, add_part, &add);
 }
 
 /* ---- unit rows ---- */

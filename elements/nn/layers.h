@@ -33,26 +33,35 @@ SeedLayer seed_layer_append_norm (SeedParams *params, const char *name, guint di
 /* Finds one of those again. */
 SeedLayer seed_layer_find (const SeedParams *params, const char *name);
 
+/* What becomes of a gradient that is there already. */
+typedef enum {
+  SEED_GRADIENT_ADD,
+  SEED_GRADIENT_SET,
+} SeedGradientMode;
+
 /* y = x W^T + b */
 void seed_linear_forward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
     const real *x, gsize x_stride, guint rows, real *y);
-/* ADDS to the gradients of W and b, and to @dx unless it is NULL. */
+/* ADDS to the gradients of W and b; @mode is for @dx, which may be NULL. */
 void seed_linear_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, gsize x_stride, const real *dy, guint rows, real *dx, gsize dx_stride,
-    real *grads);
+    const real *x, gsize x_stride, const real *dy, guint rows, SeedGradientMode mode, real *dx,
+    gsize dx_stride, real *grads);
 
 /* Layer normalisation; @mean and @rstd [rows] are for the way back. */
 void seed_norm_forward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
     const real *x, guint rows, real *y, real *mean, real *rstd);
-/* ADDS to @dx [rows, dim] and to the gradients of the norm. */
+/* ADDS to the gradients of the norm; @mode is for @dx [rows, dim]. */
 void seed_norm_backward (const SeedLayers *layers, const SeedLayer *layer, const real *values,
-    const real *x, guint rows, const real *mean, const real *rstd, const real *dy, real *dx,
-    real *grads);
+    const real *x, guint rows, const real *mean, const real *rstd, const real *dy,
+    SeedGradientMode mode, real *dx, real *grads);
 
 /* y = gelu (x), exact */
 void seed_gelu_forward (const SeedLayers *layers, const real *x, gsize n, real *y);
 /* @d: dL/dy becomes dL/dx; @y = gelu (x) once more */
 void seed_gelu_backward (const SeedLayers *layers, const real *x, gsize n, real *d, real *y);
+
+/* y += x */
+void seed_add_forward (const SeedLayers *layers, const real *x, gsize n, real *y);
 
 /* Unit rows in place; @norms [rows] keeps what they were divided by. Zero rows stay zero. */
 void seed_unit_rows (real *x, guint rows, guint dim, real *norms);

@@ -106,7 +106,7 @@ seed_adaptor_forward (SeedAdaptor *adaptor, const real *values, const real *x, g
   seed_linear_forward (layers, &layer[FC1], values, adaptor->normed1, h, rows, adaptor->pre1);
   seed_gelu_forward (layers, adaptor->pre1, n, adaptor->hidden);
   seed_linear_forward (layers, &layer[FC2], values, adaptor->hidden, h, rows, adaptor->r);
-  layers->kernels->add (adaptor->a, n, adaptor->r);
+  seed_add_forward (layers, adaptor->a, n, adaptor->r);
   seed_norm_forward (layers, &layer[NORM2], values, adaptor->r, rows, adaptor->pre2,
       adaptor->stats2, adaptor->stats2 + rows);
   seed_gelu_forward (layers, adaptor->pre2, n, adaptor->hidden);
@@ -125,13 +125,11 @@ output_backward (SeedAdaptor *adaptor, const real *values, const real *dy, real 
 
   /* what gelu made is needed before its gradient is known: once more is cheaper than keeping it */
   seed_gelu_forward (layers, adaptor->pre2, n, adaptor->hidden);
-  memset (adaptor->d1, 0, n * sizeof (real));
-  seed_linear_backward (
-      layers, &layer[OUT], values, adaptor->hidden, h, dy, rows, adaptor->d1, h, grads);
+  seed_linear_backward (layers, &layer[OUT], values, adaptor->hidden, h, dy, rows,
+      SEED_GRADIENT_SET, adaptor->d1, h, grads);
   seed_gelu_backward (layers, adaptor->pre2, n, adaptor->d1, adaptor->hidden);
-  memset (adaptor->d2, 0, n * sizeof (real));
   seed_norm_backward (layers, &layer[NORM2], values, adaptor->r, rows, adaptor->stats2,
-      adaptor->stats2 + rows, adaptor->d1, adaptor->d2, grads);
+      adaptor->stats2 + rows, adaptor->d1, SEED_GRADIENT_SET, adaptor->d2, grads);
 }
 
 void
@@ -145,16 +143,14 @@ seed_adaptor_backward (
 
   output_backward (adaptor, values, dy, grads);
   seed_gelu_forward (layers, adaptor->pre1, n, adaptor->hidden);
-  memset (adaptor->d1, 0, n * sizeof (real));
-  seed_linear_backward (
-      layers, &layer[FC2], values, adaptor->hidden, h, adaptor->d2, rows, adaptor->d1, h, grads);
+  seed_linear_backward (layers, &layer[FC2], values, adaptor->hidden, h, adaptor->d2, rows,
+      SEED_GRADIENT_SET, adaptor->d1, h, grads);
   seed_gelu_backward (layers, adaptor->pre1, n, adaptor->d1, adaptor->hidden);
-  memset (adaptor->hidden, 0, n * sizeof (real));
   seed_linear_backward (layers, &layer[FC1], values, adaptor->normed1, h, adaptor->d1, rows,
-      adaptor->hidden, h, grads);
+      SEED_GRADIENT_SET, adaptor->hidden, h, grads);
   seed_norm_backward (layers, &layer[NORM1], values, adaptor->a, rows, adaptor->stats1,
-      adaptor->stats1 + rows, adaptor->hidden, adaptor->d2,
+      adaptor->stats1 + rows, adaptor->hidden, SEED_GRADIENT_ADD, adaptor->d2,
       grads); /* beside what the residual brings */
-  seed_linear_backward (layers, &layer[IN], values, adaptor->x, layer[IN].in, adaptor->d2, rows, dx,
-      layer[IN].in, grads);
+  seed_linear_backward (layers, &layer[IN], values, adaptor->x, layer[IN].in, adaptor->d2, rows,
+      SEED_GRADIENT_ADD, dx, layer[IN].in, grads);
 }

@@ -100,7 +100,7 @@ backward (
   grads[term->scale] += (real) d_scale;
   seed_unit_rows_backward (term->text_z, term->text_norms, m, e, term->d_text_z);
   seed_linear_backward (&term->layers, &term->head, values, term->texts, term->head.in,
-      term->d_text_z, m, NULL, 0, grads);
+      term->d_text_z, m, SEED_GRADIENT_ADD, NULL, 0, grads);
   for (guint i = 0; i < m; i++)
     term->layers.kernels->add (term->d_image_z + SEED_VIEWS * (gsize) i * e, SEED_VIEWS * (gsize) e,
         d_z + SEED_VIEWS * (gsize) term->captioned[i] * e);

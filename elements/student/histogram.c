@@ -104,13 +104,12 @@ backward (SeedHistogramTerm *term, const real *values, const real *cls, gsize st
 {
   gsize e = term->embed.out;
 
-  memset (term->d_features, 0, n * e * sizeof (real));
   seed_linear_backward (&term->layers, &term->predict, values, term->features, e, term->logits, n,
-      term->d_features, e, grads);
+      SEED_GRADIENT_SET, term->d_features, e, grads);
   term->layers.kernels->scale (term->d_features, n * e, (real) sqrt ((double) e));
   seed_unit_rows_backward (term->z, term->norms, n, (guint) e, term->d_features);
-  seed_linear_backward (
-      &term->layers, &term->embed, values, cls, stride, term->d_features, n, d_cls, stride, grads);
+  seed_linear_backward (&term->layers, &term->embed, values, cls, stride, term->d_features, n,
+      SEED_GRADIENT_ADD, d_cls, stride, grads);
 }
 
 double

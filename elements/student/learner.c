@@ -388,7 +388,7 @@ label_term (Pass *pass)
     learner->layers.kernels->scale (
         learner->d_logits, (gsize) rows * learner->config.n_classes, (real) weight);
   seed_linear_backward (&learner->layers, &learner->label_head, pass->values, learner->features, e,
-      learner->d_logits, rows, learner->d_features, e, pass->grads);
+      learner->d_logits, rows, SEED_GRADIENT_ADD, learner->d_features, e, pass->grads);
 }
 
 static void

@@ -209,7 +209,7 @@ seed_student_backward (SeedStudent *student, const real *d_embedding, real *grad
   memcpy (student->d_head, d_embedding, (gsize) n * e * sizeof (real));
   seed_unit_rows_backward (student->embedding, student->norm, n, e, student->d_head);
   seed_linear_backward (&student->layers, &student->head, student->values, student->hidden,
-      hidden_stride (student), student->d_head, n, student->d_hidden, hidden_stride (student),
-      grads);
+      hidden_stride (student), student->d_head, n, SEED_GRADIENT_ADD, student->d_hidden,
+      hidden_stride (student), grads);
   seed_vit_backward (student->vit, student->values, student->d_hidden, grads);
 }

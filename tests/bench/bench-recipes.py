@@ -8,6 +8,9 @@ OUT is what graphs/train/train.py made: its sets and models. Each recipe learns 
 cutting, teachers, fusion, every loss and checkpoints; what counts is the wall time of the second half. Before and after it
 bench-model times the transformers alone on the same numbers of images: the student's training step and its teachers'
 inference, in bfloat16. The share is what of the recipe's time these need; the rest is data, heads and losses.
+
+The last column says whether data starves the learner: the part of all processor time there was in that half which the
+process spent on other things than making images and views of them. What is missing to 1 went to these, or a core waited.
 """
 import json
 import os
@@ -16,6 +19,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 STEPS = 120
 REPEATS = 12
@@ -28,6 +33,8 @@ RECIPES = {
     "mini": [("train", "mini", 64, 2 * BATCH), ("run", "labels", 2 * BATCH), ("run", "captions", 2 * BATCH),
              ("run", "anchors", 2 * BATCH)],
 }
+DATA_THREADS = ("seed-images", "images:")  # their names begin with these
+TICK = os.sysconf("SC_CLK_TCK")
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -40,8 +47,35 @@ def engine_seconds(build, out, kind, name, *sizes):
     return statistics.median(numbers) / 1e9
 
 
-def recipe_seconds(build, out, name):
-    """Of one step, from when each was published."""
+class Times(threading.Thread):
+    """What each thread of a process has used, again and again: (ns of the day, {thread: (name, seconds)})."""
+
+    def __init__(self, pid):
+        super().__init__()
+        self.folder, self.seen, self.stopping = pathlib.Path(f"/proc/{pid}/task"), [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.stopping.wait(0.05):
+            used = {}
+            for task in self.folder.glob("*/stat"):
+                try:
+                    name, fields = task.read_text(encoding="utf-8").split("(", 1)[1].rsplit(")", 1)
+                except (OSError, IndexError):  # it has just ended
+                    continue
+                used[task] = name, sum(map(int, fields.split()[11:13])) / TICK
+            self.seen.append((time.time_ns(), used))
+
+    def learning(self, begin, end):
+        """The share of all cores' time between two moments that was not spent on data."""
+        (first, before), (last, after) = (min(self.seen, key=lambda s: abs(s[0] - t)) for t in (begin, end))
+        spent = sum(seconds - before.get(task, (name, 0))[1] for task, (name, seconds) in after.items()
+                    if not name.startswith(DATA_THREADS))
+        return spent / ((last - first) / 1e9 * os.cpu_count())
+
+
+def run_recipe(build, out, name):
+    """Seconds of one step, from when each was published, and the share of processor time that was spent on learning."""
     with tempfile.TemporaryDirectory(prefix="seed-") as folder:
         given = {"sets": out / "sets", "checkpoint": f"{folder}/model", "steps": STEPS, "endpoint": f"ipc://{folder}/results"}
         if name == "captions":
@@ -54,14 +88,20 @@ def recipe_seconds(build, out, name):
         with open(f"{folder}/messages", "w+", encoding="utf-8") as messages, \
                 subprocess.Popen([build / "daemon" / "seedctl", "tail", "--json", "--connect", given["endpoint"], ""],
                                  stdout=messages, stderr=subprocess.DEVNULL) as tail:
-            subprocess.run(command, check=True)
+            with subprocess.Popen(command) as run:
+                clock = Times(run.pid)
+                result = run.wait()
+                clock.stopping.set()
+                clock.join()
             tail.terminate()
             tail.wait()
+            if result != 0:
+                sys.exit(f"{name} failed")
             messages.seek(0)
             times = {m["data"]["step"]: m["publish_ns"] for m in map(json.loads, messages)
                      if m["kind"] == "train" and "step" in m["data"]}
     first = min(step for step in times if step >= STEPS // 2)
-    return (times[STEPS] - times[first]) / (STEPS - first) / 1e9
+    return (times[STEPS] - times[first]) / (STEPS - first) / 1e9, clock.learning(times[first], times[STEPS])
 
 
 def main():
@@ -71,10 +111,12 @@ def main():
     results = {}
     for name, parts in RECIPES.items():
         before = sum(engine_seconds(build, out, *part) for part in parts)
-        step = recipe_seconds(build, out, name)
+        step, learning = run_recipe(build, out, name)
         engine = (before + sum(engine_seconds(build, out, *part) for part in parts)) / 2
-        results[name] = {"images_per_s": BATCH / step, "engine_images_per_s": BATCH / engine, "share": engine / step}
-        print(f"{name:9} {BATCH / step:6.0f} images/s   engine alone {BATCH / engine:6.0f}   share {engine / step:.2f}", flush=True)
+        results[name] = {"images_per_s": BATCH / step, "engine_images_per_s": BATCH / engine, "share": engine / step,
+                         "learning": learning}
+        print(f"{name:9} {BATCH / step:6.0f} images/s   engine alone {BATCH / engine:6.0f}   share {engine / step:.2f}   "
+              f"learning {learning:.2f}", flush=True)
     if len(sys.argv) == 5:
         pathlib.Path(sys.argv[4]).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
