@@ -7,7 +7,6 @@
 
 #include "anchors/anchors-private.h"
 #include "nn/arena.h"
-#include "nn/split.h"
 
 #define CHUNK_ROWS 2048 /* of a chunk: some MiB at the widths of students */
 

@@ -5,7 +5,6 @@
 #include <seed/pool.h>
 
 #include "anchors/anchors-private.h"
-#include "nn/split.h"
 
 /* Insertion sort: a batch has tens of frames, and a workspace allocates nothing. */
 static guint
@@ -71,7 +70,7 @@ seed_anchors_get_assignment (const SeedAnchors *anchors)
 typedef struct {
   SeedAnchors *anchors;
   const gint32 *match; /* [rows] */
-  guint n_query, rows, n_tasks;
+  guint n_query, rows;
   real scale;       /* of dL_a/d(C z) */
   real guard_scale; /* of dR/dp */
 } Words;
@@ -111,13 +110,12 @@ cross_entropy (const SeedAnchors *anchors, const real *q, real *s)
 }
 
 static void
-probs_task (guint task, gpointer data)
+probs_rows (gsize begin, gsize count, gpointer data)
 {
   const Words *region = data;
   SeedAnchors *anchors = region->anchors;
-  SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
 
-  for (gsize r = rows.begin; r < rows.begin + rows.n; r++)
+  for (gsize r = begin; r < begin + count; r++)
     anchors->row_losses[r] = cross_entropy (
         anchors, target_of (region, r), anchors->probs + r * anchors->shape.n_anchors);
 }
@@ -125,16 +123,15 @@ probs_task (guint task, gpointer data)
 /* probs becomes dL/d(C z): (p sum q - q) / t for L_a, and what the guard says through the softmax.
  */
 static void
-gradient_task (guint task, gpointer data)
+gradient_rows (gsize begin, gsize count, gpointer data)
 {
   const Words *region = data;
   const SeedAnchors *anchors = region->anchors;
   const SeedKernels *kernels = anchors->pass.layers.kernels;
-  SeedRange rows = seed_split (region->rows, region->n_tasks, task, 1);
   guint k = anchors->shape.n_anchors;
   real inverse = (real) (1 / anchors->config.temperature);
 
-  for (gsize r = rows.begin; r < rows.begin + rows.n; r++) {
+  for (gsize r = begin; r < begin + count; r++) {
     const real *q = target_of (region, r);
     real *p = anchors->probs + r * k, *d = anchors->d_probs + r * k, mass = 0;
 
@@ -196,7 +193,7 @@ backward (SeedAnchors *anchors, Words *region)
     .c = anchors->head.d_z,
     .stride_c = e };
 
-  seed_pool_run (region->n_tasks, gradient_task, region);
+  seed_for_rows (region->rows, k, gradient_rows, region);
   anchors->exact->gemm (&d_anchors);
   anchors->exact->gemm (&d_z);
   seed_anchors_head_backward (pass, &anchors->head, region->rows, anchors->d_queries);
@@ -212,7 +209,6 @@ seed_anchors_assignment_loss (SeedAnchors *anchors, guint n_query, const gint32 
     .match = match,
     .n_query = n_query,
     .rows = rows,
-    .n_tasks = seed_tasks_of_rows (rows),
     .scale = (real) (weight * anchors->config.w_assignment / matched),
     .guard_scale = (real) (weight * anchors->config.w_guard / rows) };
 
@@ -220,7 +216,7 @@ seed_anchors_assignment_loss (SeedAnchors *anchors, guint n_query, const gint32 
       (gsize) rows * anchors->shape.dim * sizeof *anchors->queries);
   seed_anchors_head_forward (&anchors->pass, &anchors->head, rows);
   seed_anchors_scores (anchors, anchors->head.z, rows, anchors->probs);
-  seed_pool_run (region.n_tasks, probs_task, &region);
+  seed_for_rows (rows, anchors->shape.n_anchors, probs_rows, &region);
   for (guint r = 0; r < rows; r++)
     losses->assignment += anchors->row_losses[r] / matched;
   losses->guard = guard (anchors, rows);

@@ -4,7 +4,6 @@
 #include <seed/pool.h>
 
 #include "anchors/cross.h"
-#include "nn/split.h"
 
 void
 seed_cross_queries (const SeedAnchorsPass *pass, const SeedCross *cross,
@@ -21,7 +20,6 @@ typedef struct {
   const SeedCross *cross;
   const SeedCrossQueries *queries;
   real *d_x;
-  guint n_tasks;
 } Region;
 
 /* Where one head of one image is. */
@@ -88,15 +86,13 @@ attend_task (guint item, gpointer data)
 
 /* mid += the queries, which may be the same for every image */
 static void
-residual_task (guint task, gpointer data)
+residual_rows (gsize begin, gsize count, gpointer data)
 {
   const Region *region = data;
   const SeedCross *cross = region->cross;
   gsize d = cross->layers.dim;
-  SeedRange rows =
-      seed_split ((gsize) cross->n_images * cross->n_queries, region->n_tasks, task, 1);
 
-  for (gsize r = rows.begin; r < rows.begin + rows.n; r++) {
+  for (gsize r = begin; r < begin + count; r++) {
     gsize from = region->queries->shared ? r % cross->n_queries : r;
 
     region->pass->layers.kernels->add (region->queries->x + from * d, d, cross->mid + r * d);
@@ -109,7 +105,7 @@ seed_cross_forward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCro
 {
   const SeedCrossLayers *l = &cross->layers;
   guint rows = n_images * n_queries;
-  Region region = { pass, cross, queries, NULL, seed_tasks_of_rows (rows) };
+  Region region = { pass, cross, queries, NULL };
 
   cross->n_images = n_images;
   cross->n_queries = n_queries;
@@ -118,7 +114,7 @@ seed_cross_forward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCro
   seed_pass_linear (pass, &l->kv, context, n_images * n_keys, cross->kv);
   seed_pool_run (n_images * l->heads, attend_task, &region);
   seed_pass_linear (pass, &l->proj, cross->attended, rows, cross->mid);
-  seed_pool_run (region.n_tasks, residual_task, &region);
+  seed_for_rows (rows, l->dim, residual_rows, &region);
   seed_pass_norm (pass, &l->norm2, cross->mid, rows, cross->normed, cross->mean2, cross->rstd2);
   seed_pass_linear (pass, &l->fc1, cross->normed, rows, cross->pre);
   seed_gelu_forward (&pass->layers, cross->pre, (gsize) rows * l->mlp_dim, cross->activated);
@@ -158,23 +154,21 @@ attend_backward_task (guint item, gpointer data)
 
 /* Over some rows of queries: what images say of shared ones, in the order of images. */
 static void
-gather_task (guint task, gpointer data)
+gather_rows (gsize begin, gsize count, gpointer data)
 {
   const Region *region = data;
   const SeedCross *cross = region->cross;
   const SeedKernels *kernels = region->pass->layers.kernels;
   gsize d = cross->layers.dim;
   guint images = region->queries->shared ? cross->n_images : 1;
-  gsize n = (gsize) cross->n_images * cross->n_queries / images;
-  SeedRange rows = seed_split (n, region->n_tasks, task, 1);
-  gsize to = rows.begin * d;
+  gsize n = (gsize) cross->n_images * cross->n_queries / images, to = begin * d;
 
   for (guint i = 0; i < images; i++) {
-    gsize from = (i * n + rows.begin) * d;
+    gsize from = (i * n + begin) * d;
 
-    kernels->add (cross->d_stream + from, rows.n * d, region->d_x + to);
+    kernels->add (cross->d_stream + from, count * d, region->d_x + to);
     if (region->queries->shared)
-      kernels->add (cross->normed + from, rows.n * d, region->queries->d_q + to);
+      kernels->add (cross->normed + from, count * d, region->queries->d_q + to);
   }
 }
 
@@ -184,7 +178,8 @@ seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCr
 {
   const SeedCrossLayers *l = &cross->layers;
   guint rows = cross->n_images * cross->n_queries;
-  Region region = { pass, cross, queries, d_x, seed_tasks_of_rows (cross->n_queries) };
+  Region region = { pass, cross, queries, d_x };
+  guint shared = queries->shared ? cross->n_images : 1;
 
   seed_pass_norm_backward (pass, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows,
       SEED_GRADIENT_SET, cross->d_stream);
@@ -199,7 +194,7 @@ seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCr
   seed_pass_linear_backward (
       pass, &l->proj, cross->attended, cross->d_stream, rows, SEED_GRADIENT_SET, cross->d_rows);
   seed_pool_run (cross->n_images * l->heads, attend_backward_task, &region);
-  seed_pool_run (region.n_tasks, gather_task, &region);
+  seed_for_rows (rows / shared, (gsize) shared * l->dim, gather_rows, &region);
   seed_pass_linear_backward (pass, &l->kv, cross->context, cross->d_kv,
       cross->n_images * cross->n_keys, SEED_GRADIENT_ADD, d_context);
 }

@@ -4,7 +4,6 @@
 #include <seed/pool.h>
 
 #include "anchors/anchors-private.h"
-#include "nn/split.h"
 
 /* G (u, v) = exp (-|u - v|^2 / (2 sigma^2)), scaled to sum to 1 over u of the grid. */
 void
@@ -34,7 +33,7 @@ seed_anchors_fill_smoothing (SeedAnchors *anchors)
 typedef struct {
   SeedAnchors *anchors;
   const gint32 *match; /* of the chunk's words */
-  guint first, images, n_query, rows, n_tasks;
+  guint first, images, n_query, rows;
   double scale; /* of a row's loss in the total */
 } Chunk;
 
@@ -73,29 +72,27 @@ cross_entropy (const SeedAnchors *anchors, real *logits, const real *y, gint32 c
 
 /* Anchors: the target of a row is spread over cells and weighs what the anchor has in the image. */
 static void
-anchors_task (guint task, gpointer data)
+anchors_rows (gsize begin, gsize count, gpointer data)
 {
   const Chunk *chunk = data;
   SeedAnchors *anchors = chunk->anchors;
-  SeedRange rows = seed_split (chunk->rows, chunk->n_tasks, task, 1);
   gsize n = anchors->n_words;
   gboolean hit;
 
-  for (gsize r = rows.begin; r < rows.begin + rows.n; r++)
+  for (gsize r = begin; r < begin + count; r++)
     anchors->row_losses[r] = cross_entropy (
         anchors, anchors->logits + r * n, anchors->targets + r * n, -1, chunk->scale, &hit);
 }
 
 /* Words: the cell of the reference word that covers it; nothing for the others. */
 static void
-words_task (guint task, gpointer data)
+words_rows (gsize begin, gsize count, gpointer data)
 {
   const Chunk *chunk = data;
   SeedAnchors *anchors = chunk->anchors;
-  SeedRange rows = seed_split (chunk->rows, chunk->n_tasks, task, 1);
   gsize n = anchors->n_words;
 
-  for (gsize r = rows.begin; r < rows.begin + rows.n; r++) {
+  for (gsize r = begin; r < begin + count; r++) {
     real *logits = anchors->logits + r * n;
 
     anchors->hits[r] = FALSE;
@@ -152,11 +149,10 @@ anchors_ask (Chunk *chunk, double weight)
   double mean = 1.0 / ((double) anchors->n_assigned * anchors->n_words), loss = 0;
 
   chunk->rows = chunk->images * anchors->shape.n_anchors;
-  chunk->n_tasks = seed_tasks_of_rows (chunk->rows);
   chunk->scale = weight * anchors->config.w_location * mean;
   seed_pass_linear (&anchors->pass, &anchors->location, y, chunk->rows, anchors->logits);
   seed_pool_run (chunk->images, targets_task, chunk);
-  seed_pool_run (chunk->n_tasks, anchors_task, chunk);
+  seed_for_rows (chunk->rows, anchors->n_words, anchors_rows, chunk);
   for (guint r = 0; r < chunk->rows; r++)
     loss += anchors->row_losses[r] * mean;
   if (anchors->pass.grads)
@@ -175,7 +171,6 @@ words_ask (Chunk *chunk, double weight, SeedAnchorsLosses *losses)
   const real *y;
 
   chunk->rows = chunk->images * chunk->n_query;
-  chunk->n_tasks = seed_tasks_of_rows (chunk->rows);
   chunk->scale = weight * anchors->config.w_word / matched;
   anchors->of_words.x = anchors->queries + at;
   seed_anchors_gather (
@@ -184,7 +179,7 @@ words_ask (Chunk *chunk, double weight, SeedAnchorsLosses *losses)
   y = seed_cross_forward (&anchors->pass, &anchors->cross, &anchors->of_words, chunk->images,
       chunk->n_query, anchors->keys, anchors->n_words);
   seed_pass_linear (&anchors->pass, &anchors->word_location, y, chunk->rows, anchors->logits);
-  seed_pool_run (chunk->n_tasks, words_task, chunk);
+  seed_for_rows (chunk->rows, anchors->n_words, words_rows, chunk);
   for (guint r = 0; r < chunk->rows; r++) {
     losses->word_location += anchors->row_losses[r] / matched;
     losses->word_accuracy += (double) anchors->hits[r] / matched;

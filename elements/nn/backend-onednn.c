@@ -454,10 +454,15 @@ DEFINE_BACKEND (
     bfloat16, SEED_PRECISION_BFLOAT16, SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16, attention_bf16)
 DEFINE_BACKEND (int8, SEED_PRECISION_INT8, SEED_PRECISION_BFLOAT16, SEED_ROWS_BF16, attention_bf16)
 
-/* Asked of oneDNN itself: what it makes a product of here, it also multiplies. */
+/*
+ * Asked of oneDNN itself: what it makes a product of here, it also multiplies. Holding weights it
+ * must have done once, since that runs code it has just written, which a sandbox may forbid.
+ */
 static gboolean
 can (SeedPrecision precision)
 {
+  g_autofree float *zeros = g_new0 (float, 64 * 64); /* in any type */
+  SeedOnednnWeights *weights;
   SeedOnednnProduct p;
 
   memset (&p, 0, sizeof p);
@@ -466,7 +471,13 @@ can (SeedPrecision precision)
   p.x_type = x_type_of (precision);
   p.w_type = w_type_of (precision);
   p.y_type = y_type_of (precision, SEED_ROWS_REAL);
-  return seed_onednn_can (&p);
+  if (!seed_onednn_can (&p))
+    return FALSE;
+  weights = seed_onednn_weights_new (64, 64, zeros, p.w_type, p.x_type, p.y_type);
+  if (!weights)
+    return FALSE;
+  seed_onednn_weights_free (weights);
+  return TRUE;
 }
 
 static gpointer

@@ -179,8 +179,8 @@ seed_backend_find (const char *name, SeedPrecision precision, GError **error)
       return found;
     append_precisions (text, backends[i].in);
     g_set_error (error, SEED_ERROR, SEED_ERROR_UNSUPPORTED,
-        "backend %s does not multiply in %s on this processor or in this build (%s%s); use "
-        "backend auto",
+        "backend %s does not multiply in %s on this processor, in this build or, if it writes code "
+        "as it goes, in a sandbox that forbids that (%s%s); use backend auto",
         name, precision_names[precision], text->len ? "it does in " : "in no precision", text->str);
     return NULL;
   }

@@ -9,8 +9,6 @@
 #define NORM_EPS 1e-6
 #define TASK_WORK 16384 /* values of light work per task */
 #define MAX_TASKS 64
-#define TASKS_PER_THREAD 4 /* of rows that are of work themselves */
-#define MIN_ROWS_PER_TASK 16
 #define SUM_COLUMNS 64 /* per task of a bias' gradient */
 #define NORM_PARTS 16  /* partial sums of a norm's gradient */
 #define NORM_PART_ROWS 32
@@ -76,14 +74,6 @@ seed_layer_find (const SeedParams *params, const char *name)
 }
 
 /* ---- work in parts ---- */
-
-guint
-seed_tasks_of_rows (gsize rows)
-{
-  gsize most = (gsize) TASKS_PER_THREAD * seed_pool_n_threads ();
-
-  return (guint) CLAMP (rows / MIN_ROWS_PER_TASK, 1, most);
-}
 
 typedef struct {
   SeedRowsFunc func;

@@ -71,9 +71,6 @@ void seed_unit_rows_backward (const real *z, const real *norms, guint rows, guin
 /* Zeroed, 64-byte aligned; g_aligned_free. */
 real *seed_reals_new (gsize n);
 
-/* Tasks for @rows rows of middling work: a function of the two and of the number of threads. */
-guint seed_tasks_of_rows (gsize rows);
-
 /* Calls @func for parts of 0..@rows that are large enough to be worth a task. */
 typedef void (*SeedRowsFunc) (gsize begin, gsize n, gpointer data);
 void seed_for_rows (gsize rows, gsize row_work, SeedRowsFunc func, gpointer data);

@@ -108,6 +108,14 @@ def spectra(path):
     return found
 
 
+def stream_of(file):
+    """Of a run of tests/bench/aba.py."""
+    told = json.loads(file.read_text(encoding="utf-8"))
+    options = told["options"]
+    return {"clips": [pathlib.Path(clip).stem for clip in options["clips"]], "shuffled": options["shuffled"],
+            "seed": options["seed"], "ratio": told["ratio"], "replay": told["with replay"], "none": told["without replay"]}
+
+
 def flat(metrics, prefix=""):
     for name, value in metrics.items():
         if isinstance(value, dict):
@@ -144,9 +152,13 @@ def collect(out):
     result = {"figures": figures, "runs": runs}
     if (out / "models" / "whitening.safetensors").exists():
         result["whitening"] = spectra(out / "models" / "whitening.safetensors")
-    for extra in ("stream", "throughput"):
-        if (out / f"{extra}.json").exists():
-            result[extra] = json.loads((out / f"{extra}.json").read_text(encoding="utf-8"))
+    if (out / "throughput.json").exists():
+        result["throughput"] = json.loads((out / "throughput.json").read_text(encoding="utf-8"))
+    result["stream"] = [stream_of(file) for file in sorted(out.glob("stream-*.json"))]
+    if (out / "memory.json").exists():
+        memory = json.loads((out / "memory.json").read_text(encoding="utf-8"))
+        result["memory"] = {key: value for key, value in memory.items() if key not in ("kib", "options", "memory")}
+        result["memory"]["minutes"] = memory["options"]["minutes"]
     (DOCS / "results.json").write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -247,9 +259,29 @@ def cuts_table(data):
 
 
 def throughput_table(data):
-    lines = ["| recipe | images a second | engine alone | share |", "|---|---|---|---|"]
+    lines = ["| recipe | images a second | transformers alone | share | time not spent on data |", "|---|---|---|---|---|"]
     for name, t in data.get("throughput", {}).items():
-        lines.append(f"| `{name}` | {t['images_per_s']:.0f} | {t['engine_images_per_s']:.0f} | {t['share']:.2f} |")
+        lines.append(f"| `{name}` | {t['images_per_s']:.0f} | {t['engine_images_per_s']:.0f} | {t['share']:.2f} "
+                     f"| {t['learning']:.2f} |")
+    return "\n".join(lines)
+
+
+def stream_table(data):
+    lines = ["| clips A, B | frames | seed | replay | on A: before, after A, B, A | on B: before B, after B, A | A forgotten by B |",
+             "|---|---|---|---|---|---|---|"]
+    for run in data.get("stream", []):
+        for kind in ("replay", "none"):
+            f = run[kind]
+            lines.append(f"| {', '.join(f'`{clip}`' for clip in run['clips'])} | {'shuffled' if run['shuffled'] else 'in order'} "
+                         f"| {run['seed']} | {'yes' if kind == 'replay' else 'no'} "
+                         f"| {f['a_before']:.3f}, {f['a_after_a']:.3f}, {f['a_after_b']:.3f}, {f['a_after_second_a']:.3f} "
+                         f"| {f['b_after_a']:.3f}, {f['b_after_b']:.3f}, {f['b_after_second_a']:.3f} | {f['forgotten_a']:.3f} |")
+    memory = data.get("memory")
+    if memory:
+        thirds = ", ".join(f"{kib / 1024:.0f}" for kib in memory["median_kib_of_thirds"])
+        lines += ["", f"Resident memory over {memory['minutes']:.0f} minutes, {memory['steps']} steps and {memory['checkpoints']} "
+                  f"checkpoints: medians of thirds {thirds} MiB, least {memory['least_kib'] / 1024:.0f}, most "
+                  f"{memory['most_kib'] / 1024:.0f}."]
     return "\n".join(lines)
 
 
@@ -285,11 +317,33 @@ def aims_table(data):
     if run:
         aim("anchors in use, exp H(p): above 150 of 256", f"{run['in_use']:.0f}, at least {run['least_in_use']:.0f}",
             run["in_use"] > 150)
+    told = [f for task in ("anchors-caltech101", "anchors-clothing10") if (f := data["figures"].get("anchors", {}).get(task))]
+    if told:
+        times = [f["class.nmi"] / f["class_permuted.nmi"] for f in told]
+        aim("mutual information of a word's anchor with the class of its image: 1.5 times that with permuted classes",
+            ", ".join(f"{t:.1f}" for t in times), min(times) >= 1.5)
+        places = [f["position.nmi"] for f in told]
+        aim("and with its position: below 0.2", ", ".join(f"{p:.3f}" for p in places), max(places) < 0.2)
+    runs = data.get("stream", [])
+    if runs:
+        rises = all(f[key] > 0 for r in runs for f in (r["replay"],) for key in ("learned_a", "learned_b"))
+        aim("agreement rises on each clip of A B A with replay, and of A no more than a third is forgotten of what is without it",
+            ", ".join("-" if r["ratio"] is None else f"{r['ratio']:.2f}" for r in runs),
+            rises and all(r["ratio"] is not None and r["ratio"] <= 1 / 3 for r in runs))
+    memory = data.get("memory")
+    if memory:
+        first, *_, last = memory["median_kib_of_thirds"]
+        aim("memory level over 30 minutes of learning and serving: the last third within 2 % of the first",
+            f"{100 * (last - first) / first:+.1f} % over {memory['minutes']:.0f} minutes",
+            memory["minutes"] >= 30 and last <= 1.02 * first)
+    for name, t in data.get("throughput", {}).items():
+        aim(f"`{name}`: 0.8 of processor time not spent on data", f"{t['learning']:.2f}", t["learning"] >= 0.795)
     return "\n".join(lines)
 
 
 PARTS = {"models": models_table, "compared": compared_table, "runs": runs_table, "shares": shares_table,
-         "whitening": whitening_table, "anchors": anchors_table, "cuts": cuts_table, "throughput": throughput_table, "aims": aims_table}
+         "whitening": whitening_table, "anchors": anchors_table, "cuts": cuts_table, "throughput": throughput_table,
+         "stream": stream_table, "aims": aims_table}
 
 
 def render(page, data):

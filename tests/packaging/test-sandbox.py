@@ -59,6 +59,17 @@ def test_onednn_learns_and_serves(folder):
     learn_and_serve(folder, "onednn")
 
 
+def test_onednn_needs_to_write_code(folder):
+    """Where it may not, it says so, and auto takes another."""
+    model = random_model(os.path.join(folder, "model"))
+    graph = ("--check", os.path.join(SOURCE, "graphs", "embed.yaml"), "--set", "model=" + model,
+             "--set", "uri=file://" + MEDIA)
+    no_code = ("MemoryDenyWriteExecute=yes",)
+    if "onednn" not in sandboxed(program("seed-run"), "--backend=onednn", *graph, settings=no_code, expect=None).stderr:
+        raise AssertionError("it is not said that onednn cannot multiply")
+    sandboxed(program("seed-run"), "--backend=auto", *graph, settings=no_code)
+
+
 def test_filter_is_there(_folder):
     """The means of the tests above would notice."""
     attempt = ("import ctypes, errno, os, socket\n"
@@ -79,4 +90,4 @@ def test_filter_is_there(_folder):
 
 if __name__ == "__main__":
     tap.main([test_filter_is_there, test_openblas_learns_and_serves, test_native_learns_and_serves,
-              test_onednn_learns_and_serves])
+              test_onednn_learns_and_serves, test_onednn_needs_to_write_code])

@@ -8,7 +8,7 @@
 #include "graph/check.h"
 
 #define FOLDER SEED_SOURCE_DIR "/tests/daemon/graph/golden"
-#define LIMIT (60 * GST_SECOND)
+#define LIMIT (SEED_TEST_WAIT_S * GST_SECOND)
 
 typedef struct {
   SeedGraph *graph;

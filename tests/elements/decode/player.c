@@ -168,7 +168,7 @@ on_finalized (gpointer data, GObject *former)
 static void
 assert_no_leak (Player *player)
 {
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
 
   g_object_weak_ref (G_OBJECT (player->source), on_finalized, player);
   gst_object_unref (player->source);
@@ -219,7 +219,7 @@ GstMessageType
 player_wait (Player *player, GstMessageType types)
 {
   g_autoptr (GstBus) bus = gst_element_get_bus (player->pipeline);
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
 
   for (;;) {
     gint64 left = MAX (end - g_get_monotonic_time (), 0);
@@ -227,7 +227,7 @@ player_wait (Player *player, GstMessageType types)
         bus, (GstClockTime) left * GST_USECOND, types | GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
 
     if (!message)
-      g_error ("nothing of %x on the bus within %d s", types, PLAYER_LIMIT_S);
+      g_error ("nothing of %x on the bus within %d s", types, SEED_TEST_WAIT_S);
     note_message (player, message);
     if (GST_MESSAGE_TYPE (message) & types)
       return GST_MESSAGE_TYPE (message);
@@ -287,13 +287,13 @@ player_count (Player *player, const char *stream)
 void
 player_wait_frames (Player *player, const char *stream, guint n)
 {
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
 
   g_mutex_lock (&player->lock);
   while (count_locked (player, stream) < n) {
     if (!g_cond_wait_until (&player->more, &player->lock, end))
       g_error ("only %u of %u frames of %s within %d s", count_locked (player, stream), n,
-          stream ? stream : "all streams", PLAYER_LIMIT_S);
+          stream ? stream : "all streams", SEED_TEST_WAIT_S);
   }
   g_mutex_unlock (&player->lock);
 }
@@ -322,13 +322,13 @@ player_count_events (Player *player, const char *prefix)
 void
 player_wait_events (Player *player, const char *prefix, guint n)
 {
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
 
   g_mutex_lock (&player->lock);
   while (count_events_locked (player, prefix) < n) {
     if (!g_cond_wait_until (&player->more, &player->lock, end))
       g_error ("only %u of %u events \"%s\" within %d s", count_events_locked (player, prefix), n,
-          prefix, PLAYER_LIMIT_S);
+          prefix, SEED_TEST_WAIT_S);
   }
   g_mutex_unlock (&player->lock);
 }
@@ -357,12 +357,12 @@ player_state (Player *player, const char *stream)
 void
 player_wait_state (Player *player, const char *stream, const char *state)
 {
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
 
   while (!g_str_equal (player_state (player, stream), state)) {
     if (g_get_monotonic_time () > end)
       g_error ("%s is %s, not %s, after %d s", stream, player_state (player, stream), state,
-          PLAYER_LIMIT_S);
+          SEED_TEST_WAIT_S);
     g_usleep (5000);
   }
 }

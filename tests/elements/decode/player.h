@@ -6,7 +6,6 @@
 
 /* Plays a pipeline that has a seeddecode (or seedimagesrc) named "d" and a fakesink named "sink",
  * and writes down what arrives. Every wait has a limit; reaching it fails the test. */
-#define PLAYER_LIMIT_S 30
 
 typedef struct {
   char stream[SEED_STREAM_ID_SIZE];

@@ -126,7 +126,7 @@ get_int64 (const GstStructure *s, const char *name)
 static void
 assert_no_more_than (const char *path, guint limit)
 {
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
 
   while (count_entries (path) > limit) {
     if (g_get_monotonic_time () > end)
@@ -188,7 +188,7 @@ test_restarts (void)
   g_assert_cmpstr (gst_structure_get_string (stats, "codec"), ==, "jpeg");
   g_assert_cmpstr (gst_structure_get_string (stats, "size"), ==, "320x240");
   g_assert_cmpstr (gst_structure_get_string (stats, "last-error"), !=, "");
-  g_assert_cmpint (get_int64 (stats, "age-ms"), <, PLAYER_LIMIT_S * 1000);
+  g_assert_cmpint (get_int64 (stats, "age-ms"), <, SEED_TEST_WAIT_S * 1000);
   g_assert_cmpint (get_int64 (stats, "uptime-ms"), >=, 0);
   player_set_state (player, GST_STATE_NULL);
   player_assert_in_order (player);
@@ -327,7 +327,7 @@ test_changes (void)
 static void
 test_sender_clock (void)
 {
-  gint64 end = g_get_monotonic_time () + PLAYER_LIMIT_S * G_TIME_SPAN_SECOND;
+  gint64 end = g_get_monotonic_time () + SEED_TEST_WAIT_S * G_TIME_SPAN_SECOND;
   g_autofree char *uri = NULL;
   g_autoptr (Player) player = NULL;
   gboolean known = FALSE;
@@ -508,7 +508,8 @@ make_jpeg (void)
   GBytes *jpeg;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  message = gst_bus_timed_pop_filtered (
+      bus, SEED_TEST_WAIT_S * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_nonnull (message);
   g_object_get (sink, "last-sample", &sample, NULL);
   g_assert_true (gst_buffer_map (gst_sample_get_buffer (sample), &map, GST_MAP_READ));

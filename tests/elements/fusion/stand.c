@@ -225,7 +225,7 @@ void
 stand_expect_error (Stand *stand, const char *says, ...)
 {
   g_autoptr (GstMessage) message =
-      gst_bus_timed_pop_filtered (stand->bus, 10 * GST_SECOND, GST_MESSAGE_ERROR);
+      gst_bus_timed_pop_filtered (stand->bus, SEED_TEST_WAIT_S * GST_SECOND, GST_MESSAGE_ERROR);
   g_autoptr (GError) error = NULL;
   va_list args;
 

@@ -16,7 +16,7 @@
 #define STAND_DIM 8
 #define STAND_TEACHERS 3
 #define STAND_BATCH 4
-#define STAND_WAIT_US (10 * G_USEC_PER_SEC)
+#define STAND_WAIT_US (SEED_TEST_WAIT_S * G_USEC_PER_SEC)
 
 typedef struct {
   GstElement *element;

@@ -10,7 +10,7 @@
 
 #include "keys/zap-request.h"
 
-#define LIMIT_MS 10000
+#define LIMIT_MS (1000 * SEED_TEST_WAIT_S)
 
 /* A control socket as a daemon has it: ROUTER, with rights looked up for each message. */
 typedef struct {

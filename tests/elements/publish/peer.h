@@ -15,7 +15,7 @@
 
 #include "publish/wire.h"
 
-#define LIMIT_MS 10000
+#define LIMIT_MS (1000 * SEED_TEST_WAIT_S)
 
 typedef struct {
   guint n_parts;

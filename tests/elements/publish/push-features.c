@@ -70,7 +70,8 @@ main (int argc, char **argv)
   fflush (stdout);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   push_all (pipeline, (guint) atoi (argv[2]));
-  message = gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  message = gst_bus_timed_pop_filtered (
+      bus, SEED_TEST_WAIT_S * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   return message && GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS ? 0 : 1;
 }

@@ -87,10 +87,10 @@ start_appsink (const char *launch, GstAppSink **sink)
 static GstSample *
 pull (GstAppSink *sink)
 {
-  GstSample *sample = gst_app_sink_try_pull_sample (sink, PLAYER_LIMIT_S * GST_SECOND);
+  GstSample *sample = gst_app_sink_try_pull_sample (sink, SEED_TEST_WAIT_S * GST_SECOND);
 
   if (!sample && !gst_app_sink_is_eos (sink))
-    g_error ("nothing within %d s", PLAYER_LIMIT_S);
+    g_error ("nothing within %d s", SEED_TEST_WAIT_S);
   return sample;
 }
 
@@ -371,7 +371,7 @@ make_picture (const char *pattern, const char *path)
   g_autoptr (GstMessage) message = NULL;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, PLAYER_LIMIT_S * GST_SECOND, GST_MESSAGE_EOS);
+  message = gst_bus_timed_pop_filtered (bus, SEED_TEST_WAIT_S * GST_SECOND, GST_MESSAGE_EOS);
   g_assert_nonnull (message);
   gst_element_set_state (pipeline, GST_STATE_NULL);
 }

@@ -346,7 +346,7 @@ static void
 assert_error (GstBus *bus, const char *text)
 {
   g_autoptr (GstMessage) message =
-      gst_bus_timed_pop_filtered (bus, 20 * GST_SECOND, GST_MESSAGE_ERROR);
+      gst_bus_timed_pop_filtered (bus, SEED_TEST_WAIT_S * GST_SECOND, GST_MESSAGE_ERROR);
   g_autoptr (GError) error = NULL;
 
   g_assert_nonnull (message);
