@@ -173,13 +173,14 @@ seed_run_status_free (SeedRunStatus *status)
   if (!status)
     return;
   seed_run_status_detach (status);
+  seed_run_end_changes ();
   last = g_idle_source_new (); /* a quit from here would be lost on a loop that is yet to run */
   g_source_set_callback (last, end_loop, status->loop, NULL);
   g_source_attach (last, status->context);
   g_thread_join (status->thread);
   seed_channel_flush (status->channel, FLUSH_MS);
   if (g_atomic_int_get (&status->n_waiting) > 0)
-    return; /* a snapshot or a change of weights is under way and will want to answer; the process ends anyway */
+    return; /* a snapshot is still being made and will want to answer; the process ends anyway */
   seed_channel_free (status->channel);
   g_main_loop_unref (status->loop);
   g_main_context_unref (status->context);

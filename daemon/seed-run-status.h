@@ -54,9 +54,11 @@ void seed_run_answer (struct _SeedRun *run, SeedRunRequest *request);
 /** The same for the request `snapshot` {stream, width}: a JPEG of the stream's next frame. */
 void seed_run_snapshot (struct _SeedRun *run, SeedRunRequest *request);
 
-/** The same for `promote` and `rollback` {node}: of that node, or of every one that keeps versions of
- * its weights. One after the other, beside the main loop: files are read and summed. */
+/** The same for `promote` and `rollback` {node}: of that node, or of every one that keeps versions
+ * of its weights. One after the other, beside the main loop: files are read and summed. */
 void seed_run_change_weights (struct _SeedRun *run, SeedRunRequest *request);
+/** Waits for those under way, for good. */
+void seed_run_end_changes (void);
 
 /** What a heartbeat tells of a pipeline. */
 typedef struct _SeedRunSummary SeedRunSummary;

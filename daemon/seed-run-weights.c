@@ -74,17 +74,24 @@ work (gpointer data, gpointer user_data)
   if (error)
     seed_run_request_fail (job->request, error);
   else
-    seed_run_request_reply (
-        job->request, json_node_init_array (json_node_alloc (), done));
+    seed_run_request_reply (job->request, json_node_init_array (json_node_alloc (), done));
   g_ptr_array_unref (job->elements);
   g_free (job);
+}
+
+static GThreadPool *queue; /* of one thread: in the order they came; NULL before the first */
+
+void
+seed_run_end_changes (void)
+{
+  if (queue)
+    g_thread_pool_free (g_steal_pointer (&queue), FALSE, TRUE);
 }
 
 void
 seed_run_change_weights (SeedRun *run, SeedRunRequest *request)
 {
   static const char *const known[] = { "node", NULL };
-  static GThreadPool *queue; /* of one thread: in the order they came */
   JsonObject *params = request->message.params;
   g_autoptr (GError) error = NULL;
   const char *name = seed_rpc_get_text (params, "node", FALSE, &error);

@@ -61,8 +61,7 @@ void seed_run_play (SeedRun *run);
 void seed_run_fail (SeedRun *run, const char *stage, const char *stream, char *reason);
 
 /** The stage of that name, in the main loop; NULL with an error that says what there is. */
-const SeedPipelineStage *seed_run_find_stage (
-    const SeedRun *run, const char *name, GError **error);
+const SeedPipelineStage *seed_run_find_stage (const SeedRun *run, const char *name, GError **error);
 
 /* ---- signals ---- */
 
