@@ -17,8 +17,8 @@ trap 'rm -rf "$work"' EXIT
 if [ ! -f "$base" ]; then
   mmdebstrap --quiet --mode=root --variant=apt --dpkgopt=force-unsafe-io \
     --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
-    --include=systemd,systemd-sysv "$suite" "$base.part" ${SEED_MIRROR:-}
-  mv "$base.part" "$base"
+    --include=systemd,systemd-sysv "$suite" "$debs/part-$suite.tar" ${SEED_MIRROR:-}
+  mv "$debs/part-$suite.tar" "$base"
 fi
 root=$work/root
 mkdir "$root"

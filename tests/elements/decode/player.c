@@ -256,6 +256,15 @@ player_set_state (Player *player, GstState state)
   g_assert_cmpint (ret, !=, GST_STATE_CHANGE_FAILURE);
 }
 
+void
+player_wait_playing (Player *player)
+{
+  GstStateChangeReturn ret =
+      gst_element_get_state (player->pipeline, NULL, NULL, SEED_TEST_WAIT_S * GST_SECOND);
+
+  g_assert_cmpint (ret, ==, GST_STATE_CHANGE_SUCCESS);
+}
+
 GstMessageType
 player_run (Player *player)
 {

@@ -46,6 +46,12 @@ GstMessageType player_run (Player *player);
 
 void player_set_state (Player *player, GstState state);
 
+/*
+ * Waits until the pipeline as a whole is PLAYING: frames arrive before. A flush sends a sink back
+ * to waiting for a frame, and a pipeline that is still on its way up would leave it there.
+ */
+void player_wait_playing (Player *player);
+
 /* Waits until @n frames of @stream (NULL: of any) have arrived. */
 void player_wait_frames (Player *player, const char *stream, guint n);
 

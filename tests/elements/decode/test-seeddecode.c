@@ -537,6 +537,7 @@ test_flush (void)
 
   player_set_state (player, GST_STATE_PLAYING);
   player_wait_frames (player, NULL, 20);
+  player_wait_playing (player);
   g_assert_true (gst_element_send_event (player->source, gst_event_new_flush_start ()));
   n = player_count (player, NULL);
   g_assert_true (gst_element_send_event (player->source, gst_event_new_flush_stop (TRUE)));

@@ -430,6 +430,7 @@ test_flush (void)
   player_set_state (player, GST_STATE_PLAYING);
   for (guint i = 1; i <= 3; i++) {
     player_wait_frames (player, NULL, i * 200);
+    player_wait_playing (player);
     g_assert_true (gst_element_send_event (player->source, gst_event_new_flush_start ()));
     g_assert_true (gst_element_send_event (player->source, gst_event_new_flush_stop (TRUE)));
   }
