@@ -42,8 +42,9 @@ reals (gsize n)
   return g_aligned_alloc0 (n, sizeof (real), 64);
 }
 
+/* @backend: of the anchors' layers; the transformer is in float32. */
 static void
-learner_init (Learner *l)
+learner_init_with (Learner *l, const SeedBackend *backend)
 {
   g_autoptr (GError) error = NULL;
   SeedAnchorAlarmsConfig alarms;
@@ -64,7 +65,7 @@ learner_init (Learner *l)
   g_assert_no_error (error);
   l->teacher = seed_vit_new (&l->config, &l->params, IMAGES, FALSE, &error);
   g_assert_no_error (error);
-  l->anchors = seed_anchors_new (&l->shape, &config, &l->params, IMAGES, KEPT, NULL, &error);
+  l->anchors = seed_anchors_new (&l->shape, &config, &l->params, IMAGES, KEPT, backend, &error);
   g_assert_no_error (error);
   seed_anchor_alarms_config_init (&alarms, l->shape.n_anchors);
   alarms.window = 50;
@@ -81,6 +82,12 @@ learner_init (Learner *l)
   seed_params_init_random (&l->params, l->values, &rng);
   seed_anchors_normalise (l->anchors, l->values);
   memcpy (l->ema, l->values, l->params.total * sizeof *l->ema);
+}
+
+static void
+learner_init (Learner *l)
+{
+  learner_init_with (l, NULL);
 }
 
 static void
@@ -212,6 +219,53 @@ test_learns (void)
   learner_clear (l);
 }
 
+static double
+cosine (const real *a, const real *b, gsize n)
+{
+  double ab = 0, aa = 0, bb = 0;
+
+  for (gsize i = 0; i < n; i++) {
+    ab += (double) a[i] * (double) b[i];
+    aa += (double) a[i] * (double) a[i];
+    bb += (double) b[i] * (double) b[i];
+  }
+  return ab / sqrt (aa * bb);
+}
+
+/* In bfloat16 the first gradient points the same way, and the loss falls as it does in float32. */
+static void
+test_bfloat16 (void)
+{
+  g_autofree Learner *exact = g_new0 (Learner, 1), *rough = g_new0 (Learner, 1);
+  const SeedBackend *backend = seed_backend_choose (NULL, "bfloat16", FALSE, NULL, NULL);
+  double sums[2] = { 0, 0 }, first = 0;
+
+  if (!backend) {
+    g_test_skip ("nothing multiplies in bfloat16 here");
+    return;
+  }
+  learner_init (exact);
+  learner_init_with (rough, backend);
+  for (guint i = 0; i < 80; i++) {
+    double a = learn (exact).total, b = learn (rough).total;
+
+    if (i == 0) {
+      first = a;
+      g_assert_cmpfloat (cosine (exact->grads, rough->grads, exact->params.total), >, 0.999);
+      g_assert_cmpfloat (fabs (a - b), <, 0.005 * a);
+    }
+    if (i >= 60) {
+      sums[0] += a / 20;
+      sums[1] += b / 20;
+    }
+  }
+  g_test_message ("loss %.4f -> %.4f in float32, %.4f in bfloat16", first, sums[0], sums[1]);
+  g_assert_cmpfloat (sums[0], <, 0.9 * first);
+  g_assert_cmpfloat (fabs (sums[0] - sums[1]), <, 0.02 * sums[0]);
+  learner_clear (exact);
+  learner_clear (rough);
+}
+
 static void
 test_same_bits (void)
 {
@@ -237,5 +291,6 @@ main (int argc, char **argv)
   seed_pool_configure (2);
   g_test_add_func ("/anchors/learning/learns", test_learns);
   g_test_add_func ("/anchors/learning/same-bits", test_same_bits);
+  g_test_add_func ("/anchors/learning/bfloat16", test_bfloat16);
   return g_test_run ();
 }
