@@ -32,8 +32,12 @@ TEACHERS = {
     "anchors": ("anchors", {}),
     "captions": ("captions", {}),
 }
-# in two passes: the second starts from what the first left, with half its rate
-STUDENT = {"mini-first": ("mini", {}), "mini": ("mini", {"model": "{models}/mini-first", "lr": 0.0005, "seed": 5})}
+# in three passes: each starts from what the one before left, with half the rate of the first
+STUDENT = {
+    "mini-first": ("mini", {}),
+    "mini-second": ("mini", {"model": "{models}/mini-first", "lr": 0.0005, "seed": 5}),
+    "mini": ("mini", {"model": "{models}/mini-second", "lr": 0.0005, "seed": 6}),
+}
 
 
 def fusion(strategy, **more):

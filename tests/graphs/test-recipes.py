@@ -72,7 +72,7 @@ def test_from_sets_to_figures(folder):
     make_data(data)
     small = ("steps=3", "batch=16", "calibration=48", "classes=8", "image-size=32")
     sets = [part for value in small for part in ("--set", value)]
-    run("train.py", data, out, *sets, "labels", "anchors", "captions", "mini-first", "mini")
+    run("train.py", data, out, *sets, "labels", "anchors", "captions", "mini-first", "mini-second", "mini")
     for name in ("labels", "anchors", "captions", "mini"):
         stats = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
         assert stats["stages"], name
