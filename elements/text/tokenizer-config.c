@@ -150,7 +150,8 @@ read_max_length (SeedJson *json, guint64 *max_length)
     if (value < 2)
       seed_json_fail (json, json->pos, SEED_ERROR_INVALID,
           "model_max_length is %g; it must be at least 2", value);
-    *max_length = value < 1e9 ? (guint64) value : 0;
+    else
+      *max_length = value < 1e9 ? (guint64) value : 0;
   }
 }
 

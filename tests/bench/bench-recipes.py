@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: MIT
 """How fast the recipes learn, and the share of it that the engine's own steps would take.
 
-usage: bench-recipes.py BUILD OUT [--json FILE]
+usage: bench-recipes.py BUILD OUT [--steps N] [--json FILE] [RECIPE ...]
 
-OUT is what graphs/train/train.py made: its sets and models. Each recipe learns STEPS steps as it is shipped, with decoding,
-cutting, teachers, fusion, every loss and checkpoints; what counts is the wall time of the second half. Before and after it
+OUT is what graphs/train/train.py made: its sets and models. Each recipe learns N steps (120) as it is shipped, with decoding,
+cutting, teachers, fusion, every loss and checkpoints; what counts is the wall time of the last LAST. Images are decoded when
+they are met for the first time and kept, so it takes an epoch, some 2,000 steps, to see what a long run sees. Before and after it
 bench-model times the transformers alone on the same numbers of images: the student's training step and its teachers'
 inference, in bfloat16. The share is what of the recipe's time these need; the rest is data, heads and losses.
 
-The last column says whether data starves the learner: the part of all processor time there was in that half which the
+The last column says whether data starves the learner: the part of all processor time there was in these steps which the
 process spent on other things than making images and views of them. What is missing to 1 went to these, or a core waited.
 """
+import argparse
 import json
 import os
 import pathlib
@@ -22,7 +24,7 @@ import tempfile
 import threading
 import time
 
-STEPS = 120
+LAST = 60  # steps that are measured
 REPEATS = 12
 BATCH = 64
 # name: what the engine computes for a batch; anchors see one view whole and a quarter of the words of the other
@@ -74,10 +76,10 @@ class Times(threading.Thread):
         return spent / ((last - first) / 1e9 * os.cpu_count())
 
 
-def run_recipe(build, out, name):
+def run_recipe(build, out, name, steps):
     """Seconds of one step, from when each was published, and the share of processor time that was spent on learning."""
     with tempfile.TemporaryDirectory(prefix="seed-") as folder:
-        given = {"sets": out / "sets", "checkpoint": f"{folder}/model", "steps": STEPS, "endpoint": f"ipc://{folder}/results"}
+        given = {"sets": out / "sets", "checkpoint": f"{folder}/model", "steps": steps, "endpoint": f"ipc://{folder}/results"}
         if name == "captions":
             given["text-model"] = os.environ.get("SEED_TEXT_MODEL", out / "text-model")
         if name == "mini":
@@ -100,25 +102,33 @@ def run_recipe(build, out, name):
             messages.seek(0)
             times = {m["data"]["step"]: m["publish_ns"] for m in map(json.loads, messages)
                      if m["kind"] == "train" and "step" in m["data"]}
-    first = min(step for step in times if step >= STEPS // 2)
-    return (times[STEPS] - times[first]) / (STEPS - first) / 1e9, clock.learning(times[first], times[STEPS])
+    first = min(step for step in times if step >= steps - LAST)
+    return (times[steps] - times[first]) / (steps - first) / 1e9, clock.learning(times[first], times[steps])
 
 
 def main():
-    if len(sys.argv) not in (3, 5):
-        sys.exit(__doc__)
-    build, out = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    results = {}
-    for name, parts in RECIPES.items():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("out", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"of {', '.join(RECIPES)} (all)")
+    parser.add_argument("--steps", type=int, default=2 * LAST)
+    parser.add_argument("--json", type=pathlib.Path, help="also write the results there, beside what is in it of other recipes")
+    args = parser.parse_args()
+    if set(args.recipes) - set(RECIPES) or args.steps <= LAST:
+        parser.error(f"recipes are {', '.join(RECIPES)}, steps more than {LAST}")
+    build, out = args.build, args.out
+    results = json.loads(args.json.read_text(encoding="utf-8")) if args.json and args.json.exists() else {}
+    for name in args.recipes or RECIPES:
+        parts = RECIPES[name]
         before = sum(engine_seconds(build, out, *part) for part in parts)
-        step, learning = run_recipe(build, out, name)
+        step, learning = run_recipe(build, out, name, args.steps)
         engine = (before + sum(engine_seconds(build, out, *part) for part in parts)) / 2
         results[name] = {"images_per_s": BATCH / step, "engine_images_per_s": BATCH / engine, "share": engine / step,
                          "learning": learning}
         print(f"{name:9} {BATCH / step:6.0f} images/s   engine alone {BATCH / engine:6.0f}   share {engine / step:.2f}   "
               f"learning {learning:.2f}", flush=True)
-    if len(sys.argv) == 5:
-        pathlib.Path(sys.argv[4]).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
