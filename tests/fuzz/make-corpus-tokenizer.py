@@ -75,6 +75,7 @@ CORPUS = {
     "json-huge-id": b"j" + GOOD_JSON.replace(b'"b":1', b'"b":4294967295'),
     "json-cut": b"j" + GOOD_JSON[:-9],
     "json-merges-first": b'j{"model":{"merges":["a b"],"vocab":{"a":0,"b":1,"ab":2}}}',
+    "config-negative-limit": b'c{"model_max_length":-1000000000000000019884624838656}',
     "config-tokenizer": b'c{"model_max_length":1000000000000000019884624838656,"pad_token":{"content":"!"},'
                         b'"added_tokens_decoder":{"0":{"content":"!","single_word":false}},"strip_accents":null}',
     "config-model": b'c{"model_type":"clip","text_config":{"hidden_size":16,"num_attention_heads":2}}',
