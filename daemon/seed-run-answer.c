@@ -213,25 +213,23 @@ seed_run_answer (SeedRun *run, SeedRunRequest *request)
   static const struct {
     const char *name;
     JsonNode *(*run) (SeedRun *run, JsonObject *params, GError **error);
-  } methods[] = { { "stats", stats }, { "get", get }, { "set", set }, { "dot", dot },
-    { "stream-add", seed_run_stream_add }, { "stream-remove", seed_run_stream_remove },
-    { "stream-list", seed_run_stream_list } };
+    void (*take) (SeedRun *run, SeedRunRequest *request); /* instead: it answers later */
+  } methods[] = { { "stats", stats, NULL }, { "get", get, NULL }, { "set", set, NULL },
+    { "dot", dot, NULL }, { "snapshot", NULL, seed_run_snapshot },
+    { "promote", NULL, seed_run_change_weights }, { "rollback", NULL, seed_run_change_weights },
+    { "stream-add", seed_run_stream_add, NULL }, { "stream-remove", seed_run_stream_remove, NULL },
+    { "stream-list", seed_run_stream_list, NULL } };
   g_autoptr (GError) error = NULL;
   JsonNode *result = NULL;
   guint i;
 
-  if (strcmp (request->message.method, "snapshot") == 0) {
-    seed_run_snapshot (run, request);
-    return;
-  }
-  if (strcmp (request->message.method, "promote") == 0 ||
-      strcmp (request->message.method, "rollback") == 0) {
-    seed_run_change_weights (run, request);
-    return;
-  }
   for (i = 0; i < G_N_ELEMENTS (methods); i++) {
     if (strcmp (request->message.method, methods[i].name) == 0)
       break;
+  }
+  if (i < G_N_ELEMENTS (methods) && methods[i].take) {
+    methods[i].take (run, request);
+    return;
   }
   if (i < G_N_ELEMENTS (methods))
     result = methods[i].run (run, request->message.params, &error);

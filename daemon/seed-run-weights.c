@@ -8,42 +8,36 @@
 typedef struct {
   SeedRunRequest *request;
   GPtrArray *elements; /* that have the action, which the request is called after */
-  gboolean named;      /* the request means one node */
+  const char *name;    /* of the node that the request means; NULL: any */
 } Job;
 
-/* 0 when the element has no such action: one without arguments that returns a GError or NULL. */
-static guint
-find_action (GstElement *element, const char *signal)
+/* An action of that name without arguments that returns a GError or NULL. */
+static gboolean
+has_action (GstElement *element, const char *signal)
 {
   guint id = g_signal_lookup (signal, G_OBJECT_TYPE (element));
   GSignalQuery query;
 
   if (id == 0)
-    return 0;
+    return FALSE;
   g_signal_query (id, &query);
   return (query.signal_flags & G_SIGNAL_ACTION) && query.n_params == 0 &&
-                 query.return_type == G_TYPE_ERROR
-             ? id
-             : 0;
+         query.return_type == G_TYPE_ERROR;
 }
 
-/* FALSE when the element refuses; unless it is named, one that keeps no versions (a student that
- * only serves, SEED_ERROR_UNSUPPORTED) is passed over. */
-static gboolean
+/* Sets @error when the element refuses; unless it is named, one that keeps no versions (a student
+ * that only serves, SEED_ERROR_UNSUPPORTED) is passed over. */
+static void
 act_on (GstElement *element, const Job *job, JsonArray *done, GError **error)
 {
   g_autoptr (GError) refusal = NULL;
 
-  g_signal_emit (element, find_action (element, job->request->message.method), 0, &refusal);
-  if (!refusal) {
+  g_signal_emit_by_name (element, job->request->message.method, &refusal);
+  if (!refusal)
     json_array_add_string_element (done, GST_OBJECT_NAME (element));
-    return TRUE;
-  }
-  if (!job->named && g_error_matches (refusal, SEED_ERROR, SEED_ERROR_UNSUPPORTED))
-    return TRUE;
-  g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, "node '%s': %s",
-      GST_OBJECT_NAME (element), refusal->message);
-  return FALSE;
+  else if (job->name || !g_error_matches (refusal, SEED_ERROR, SEED_ERROR_UNSUPPORTED))
+    g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED, "node '%s': %s",
+        GST_OBJECT_NAME (element), refusal->message);
 }
 
 static void
@@ -51,10 +45,9 @@ refuse_none (const Job *job, GError **error)
 {
   const char *method = job->request->message.method;
 
-  if (job->named)
+  if (job->name)
     g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
-        "node '%s' has no versions of weights to %s",
-        json_object_get_string_member (job->request->message.params, "node"), method);
+        "node '%s' has no versions of weights to %s", job->name, method);
   else
     g_set_error (error, SEED_RPC_ERROR, SEED_RPC_ERROR_REFUSED,
         "the graph has no versions of weights to %s", method);
@@ -104,12 +97,12 @@ seed_run_change_weights (SeedRun *run, SeedRunRequest *request)
   }
   job = g_new0 (Job, 1);
   job->request = request;
-  job->named = name != NULL;
+  job->name = name;
   job->elements = g_ptr_array_new_with_free_func (gst_object_unref);
   for (guint i = 0; i < run->pipeline->stages->len; i++) {
     GstElement *element = g_array_index (run->pipeline->stages, SeedPipelineStage, i).element;
 
-    if (find_action (element, request->message.method) != 0 &&
+    if (has_action (element, request->message.method) &&
         (!name || strcmp (name, GST_OBJECT_NAME (element)) == 0))
       g_ptr_array_add (job->elements, gst_object_ref (element));
   }

@@ -22,6 +22,13 @@ typedef struct {
   real *d_x;
 } Region;
 
+/* Images that look by the same row of queries. */
+static guint
+images_of_row (const Region *region)
+{
+  return region->queries->shared ? region->cross->n_images : 1;
+}
+
 /* Where one head of one image is. */
 typedef struct {
   guint d, e; /* widths of a row and of a head */
@@ -160,7 +167,7 @@ gather_rows (gsize begin, gsize count, gpointer data)
   const SeedCross *cross = region->cross;
   const SeedKernels *kernels = region->pass->layers.kernels;
   gsize d = cross->layers.dim;
-  guint images = region->queries->shared ? cross->n_images : 1;
+  guint images = images_of_row (region);
   gsize n = (gsize) cross->n_images * cross->n_queries / images, to = begin * d;
 
   for (guint i = 0; i < images; i++) {
@@ -179,7 +186,7 @@ seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCr
   const SeedCrossLayers *l = &cross->layers;
   guint rows = cross->n_images * cross->n_queries;
   Region region = { pass, cross, queries, d_x };
-  guint shared = queries->shared ? cross->n_images : 1;
+  guint images = images_of_row (&region);
 
   seed_pass_norm_backward (pass, &l->norm3, cross->out, cross->mean3, cross->rstd3, d_y, rows,
       SEED_GRADIENT_SET, cross->d_stream);
@@ -194,7 +201,7 @@ seed_cross_backward (const SeedAnchorsPass *pass, SeedCross *cross, const SeedCr
   seed_pass_linear_backward (
       pass, &l->proj, cross->attended, cross->d_stream, rows, SEED_GRADIENT_SET, cross->d_rows);
   seed_pool_run (cross->n_images * l->heads, attend_backward_task, &region);
-  seed_for_rows (rows / shared, (gsize) shared * l->dim, gather_rows, &region);
+  seed_for_rows (rows / images, (gsize) images * l->dim, gather_rows, &region);
   seed_pass_linear_backward (pass, &l->kv, cross->context, cross->d_kv,
       cross->n_images * cross->n_keys, SEED_GRADIENT_ADD, d_context);
 }
