@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+import train
+
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
 BUILD = pathlib.Path(os.environ.get("SEED_BUILD", HERE.parent.parent / "build")) / "daemon"
@@ -38,7 +40,6 @@ MODELS = {
     "labels": "teacher `labels`", "captions": "teacher `captions`", "anchors": "teacher `anchors`",
     "mini-first": "student, first pass", "mini-second": "student, second pass", "mini": "student `mini`",
 }
-STUDENT = ("mini-first", "mini-second", "mini")
 COMPARED = {
     "labels-only": "labels alone, no teacher", "anchors-only": "anchors alone, no teacher",
     "single-labels": "teacher `labels` alone", "single-captions": "teacher `captions` alone",
@@ -143,7 +144,7 @@ def collect(out):
     for file in sorted((out / "runs").glob("*.jsonl")):
         if file.with_suffix(".json").exists():
             runs[file.stem] = run_of(file)
-    for name in (*TEACHERS, *STUDENT):
+    for name in MODELS:
         if name in runs:
             draw(name, out / "runs" / f"{name}.jsonl")
     if (out / "models" / "anchors").exists():
@@ -211,7 +212,7 @@ def compared_table(data):
 def runs_table(data):
     lines = ["| run | steps | images a second | what the loss was at the end |", "|---|---|---|---|"]
     for name, run in data["runs"].items():
-        if name in (*TEACHERS, *STUDENT) or name.endswith("-seed11"):
+        if name in MODELS or name.endswith("-seed11"):
             losses = ", ".join(f"{k} {v:.3f}" for k, v in run["loss"].items() if k != "total" and v is not None)
             lines.append(f"| `{name}` | {run['steps']} x {run['batch']} | {run['images_per_s']:.0f} | {losses} |")
     return "\n".join(lines)
@@ -220,7 +221,7 @@ def runs_table(data):
 def shares_table(data):
     lines = ["| run | wins of positive pairs: " + ", ".join(TEACHERS) + " | wins of negative pairs | masked |", "|---|---|---|---|"]
     for name, run in data["runs"].items():
-        if "fusion" not in run or not (name in STUDENT or name.endswith("-seed11")):
+        if "fusion" not in run or not (name in train.STUDENT or name.endswith("-seed11")):
             continue
         won = [" / ".join(f"{100 * (run['fusion'].get(t, {}).get(kind) or 0):.0f} %" for t in TEACHERS)
                for kind in ("diagonal", "off_diagonal")]
